@@ -1,0 +1,73 @@
+"""Geometry that operations take, and the class that every backend extends.
+
+``NumpyOps`` is complete, readable and works in any float type: tests measure every
+other backend against it.  A backend subclasses it and overrides what is hot.  The
+operations are grouped by family in :mod:`netspec.backends.reference`.
+
+Conventions of every operation:
+
+* Outputs are arguments (``y``, ``dx``, ``dw`` ...) and exist already; nothing is returned.
+* Gradients of data (``dx``) are overwritten, gradients of parameters (``dw``, ``db``)
+  are added to.
+* Arrays are C-contiguous, logical order (N, C, spatial ...); geometry is a frozen
+  dataclass.
+* Element-wise operations may be called with ``y is x`` and ``dx is dy``.
+* The order in which numbers are added depends on the shapes alone, never on the number
+  of threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netspec.shapes import Shape, convolution_size, count
+
+
+@dataclass(frozen=True)
+class ConvolutionGeometry:
+    """One convolution: x (N, C, in...), w (K, C / group, kernel...), y (N, K, out...)."""
+
+    batch: int
+    channels: int
+    filters: int
+    input: Shape
+    kernel: Shape
+    stride: Shape
+    pad: Shape
+    dilation: Shape
+    group: int = 1
+
+    @property
+    def output(self) -> Shape:
+        """Spatial shape of y; rounds down."""
+        axes = zip(self.input, self.kernel, self.stride, self.pad, self.dilation)
+        return tuple(convolution_size(*axis) for axis in axes)
+
+    @property
+    def taps(self) -> int:
+        """Weights that meet in one output: C / group times the kernel's size."""
+        return self.channels // self.group * count(self.kernel)
+
+
+@dataclass(frozen=True)
+class PoolingGeometry:
+    """One 2-D pooling: x (N, C, H, W), y (N, C, *output*); output is Caffe's."""
+
+    batch: int
+    channels: int
+    input: Shape
+    output: Shape
+    kernel: Shape
+    stride: Shape
+    pad: Shape
+
+
+@dataclass(frozen=True)
+class LrnWindow:
+    """Local response normalisation: y = x (k + alpha / size · Σ x²)^-beta, the sum over
+    *size* channels (across) or a size×size window (within)."""
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
