@@ -22,11 +22,14 @@ def window_extent(kernel: int, dilation: int = 1) -> int:
 def convolution_size(
     size: int, kernel: int, stride: int = 1, pad: int = 0, dilation: int = 1
 ) -> int:
-    """Output length of a convolution: rounds down, as Caffe's Convolution.
+    """Output length of a convolution: rounds towards zero, as Caffe's Convolution.
 
-    May be zero or negative when the kernel does not fit; the caller reports it.
+    So a kernel that sticks out by less than a stride still gives one output, which
+    sees zeros beyond the input.  May be zero or negative when the kernel does not
+    fit; the caller reports it.
     """
-    return (size + 2 * pad - window_extent(kernel, dilation)) // stride + 1
+    span = size + 2 * pad - window_extent(kernel, dilation)
+    return (span // stride if span >= 0 else -(-span // stride)) + 1
 
 
 def deconvolution_size(
