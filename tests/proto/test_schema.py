@@ -81,6 +81,7 @@ def test_own_fields_are_numbered_from_1000():
     assert (solver.plateau_patience, solver.plateau_drops) == (5, 3)
     assert {name.split(".")[0] for name in own} == {
         "SolverParameter",
+        "SolverState",
         "DataParameter",
         "ImageDataParameter",
     }

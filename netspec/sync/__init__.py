@@ -1,0 +1,7 @@
+"""Ranks and the order in which their gradients are added."""
+
+from netspec.sync.base import Synchronizer
+from netspec.sync.local import Local
+from netspec.sync.tree import Leaves, TreeSum
+
+__all__ = ["Leaves", "Local", "Synchronizer", "TreeSum"]

@@ -1,0 +1,98 @@
+"""The reduction tree: one fixed order in which an iteration's gradients are added.
+
+An iteration's images are cut into *leaves*, numbered in order of the data: each shard
+of each pass over the net is one.  Leaves are gathered into the greatest power of two of
+equal *groups*; a group's leaves add up in order, and the groups in a binary tree::
+
+    12 leaves:  ((0+1+2) + (3+4+5)) + ((6+7+8) + (9+10+11))
+
+The tree depends on the number of leaves alone.  A rank that owns 2^k neighbouring
+groups adds up its own subtree, and the ranks go on with the same tree, so every such
+number of ranks gives the same bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """The leaves of one iteration that one rank owns.
+
+    Attributes:
+        total: leaves of the iteration over all ranks.
+        rank, size: whose leaves; *size* must be a power of two up to :attr:`groups`.
+    """
+
+    total: int
+    rank: int = 0
+    size: int = 1
+
+    def __post_init__(self) -> None:
+        if self.total < 1 or self.groups % self.size:
+            raise ValueError(f"{self.total} leaves do not go round {self.size} ranks")
+
+    @property
+    def groups(self) -> int:
+        """Groups of all ranks: the greatest power of two that divides the leaves."""
+        return self.total & -self.total
+
+    @property
+    def group_size(self) -> int:
+        """Leaves a group."""
+        return self.total // self.groups
+
+    @property
+    def owned(self) -> range:
+        """This rank's leaves."""
+        share = self.total // self.size
+        return range(self.rank * share, (self.rank + 1) * share)
+
+    def opens_group(self, leaf: int) -> bool:
+        """Whether a leaf is the first of its group."""
+        return leaf % self.group_size == 0
+
+    def closes_group(self, leaf: int) -> bool:
+        """Whether a leaf is the last of its group."""
+        return (leaf + 1) % self.group_size == 0
+
+
+class TreeSum:
+    """Adds up the groups of one rank, handed over one by one in the same array.
+
+    It keeps one array for each level of the tree: like a binary counter, a level
+    holds the sum of a complete left subtree until its right sibling is complete.
+
+    Args:
+        bucket: the array that holds each group's sum when :meth:`add` is called, and
+            the total after the last call.
+    """
+
+    def __init__(self, bucket: Array) -> None:
+        self._bucket = bucket
+        self._levels: list[Array] = []
+        self._added = 0
+
+    def reset(self) -> None:
+        """Begin another sum."""
+        self._added = 0
+
+    def add(self, last: bool) -> None:
+        """Take in what the bucket holds now; *last*: no group follows."""
+        level = 0
+        while self._added >> level & 1:
+            self._bucket += self._levels[level]
+            level += 1
+        self._added += 1
+        if not last:
+            self._store(level)
+
+    def _store(self, level: int) -> None:
+        if level == len(self._levels):
+            self._levels.append(self._bucket.copy())
+        else:
+            self._levels[level][...] = self._bucket

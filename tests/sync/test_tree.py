@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netspec.sync import Leaves, Local, TreeSum
+
+
+def gradients(leaves, size=37, seed=5):
+    """Magnitudes far apart, so that every other order of adding gives other bits."""
+    draw = np.random.default_rng(seed)
+    powers = 10.0 ** draw.integers(-4, 5, (leaves, size))
+    return (draw.standard_normal((leaves, size)) * powers).astype(np.float32)
+
+
+def run_rank(values, rank, size):
+    leaves = Leaves(len(values), rank, size)
+    bucket = np.empty(values.shape[1], values.dtype)
+    tree = TreeSum(bucket)
+    for leaf in leaves.owned:
+        if leaves.opens_group(leaf):
+            bucket[:] = 0
+        bucket += values[leaf]
+        if leaves.closes_group(leaf):
+            tree.add(last=leaf == leaves.owned[-1])
+    return bucket
+
+
+def double(partials):
+    """Recursive doubling: partners at distance 1, 2, 4."""
+    distance = 1
+    while distance < len(partials):
+        partials = [
+            partials[min(r, r ^ distance)] + partials[max(r, r ^ distance)]
+            for r in range(len(partials))
+        ]
+        distance *= 2
+    return partials
+
+
+def by_recursion(values):
+    if len(values) % 2:
+        total = np.zeros_like(values[0])
+        for value in values:
+            total += value
+        return total
+    half = len(values) // 2
+    return by_recursion(values[:half]) + by_recursion(values[half:])
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("total", [1, 2, 3, 8, 12, 24, 40])
+def test_every_number_of_owners_gives_the_same_bits(total):
+    values = gradients(total)
+    alone = run_rank(values, 0, 1)
+    np.testing.assert_array_equal(alone, by_recursion(values))
+    for size in (2, 4, 8):
+        if Leaves(total).groups % size:
+            continue
+        ranks = double([run_rank(values, r, size) for r in range(size)])
+        for of_rank in ranks:
+            np.testing.assert_array_equal(of_rank, alone)
+
+
+def test_the_order_matters_for_this_data():
+    values = gradients(8)
+    assert (run_rank(values, 0, 1) != np.add.reduce(values)).any()
+
+
+@given(st.integers(1, 64))
+def test_a_group_opens_and_closes_once(total):
+    leaves = Leaves(total)
+    opened = [leaf for leaf in leaves.owned if leaves.opens_group(leaf)]
+    closed = [leaf for leaf in leaves.owned if leaves.closes_group(leaf)]
+    assert len(opened) == len(closed) == leaves.groups
+    assert leaves.groups * leaves.group_size == total
+    assert leaves.group_size % 2 == 1
+
+
+@given(st.sampled_from([1, 2, 4, 8]), st.integers(1, 5))
+def test_ranks_share_the_leaves_out(size, times):
+    total = 8 * times
+    shares = [Leaves(total, rank, size).owned for rank in range(size)]
+    assert [leaf for share in shares for leaf in share] == list(range(total))
+
+
+@pytest.mark.parametrize(("total", "size"), [(0, 1), (6, 4), (3, 2)])
+def test_leaves_that_do_not_go_round(total, size):
+    with pytest.raises(ValueError, match="do not go round"):
+        Leaves(total, 0, size)
+
+
+def test_a_sum_can_be_begun_again():
+    values = gradients(4)
+    bucket = np.empty(values.shape[1], np.float32)
+    tree = TreeSum(bucket)
+    for _ in range(2):
+        tree.reset()
+        for i, value in enumerate(values):
+            bucket[:] = value
+            tree.add(last=i == 3)
+        np.testing.assert_array_equal(bucket, by_recursion(values))
+
+
+def test_local_is_one_rank_and_changes_nothing():
+    sync = Local()
+    bucket = gradients(1)[0]
+    before = bucket.copy()
+    sync.reduce(bucket)
+    sync.broadcast(bucket)
+    sync.barrier()
+    assert (sync.rank, sync.size) == (0, 1)
+    np.testing.assert_array_equal(bucket, before)
