@@ -1,0 +1,148 @@
+"""Nets and solvers from files and from text, located and in today's spelling."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from netspec.errors import SpecError
+from netspec.proto import NetParameter, SolverParameter
+from netspec.spec.locate import Located, Places
+from netspec.spec.text import parse_text
+from netspec.spec.upgrade import upgrade_net, upgrade_solver
+
+M = TypeVar("M", bound=Message)
+_BINARY_NAMES = (".caffemodel", ".binaryproto", ".bin")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def read_net(path: str | os.PathLike[str]) -> Located[NetParameter]:
+    """Read a net from a prototxt or a binary file, upgraded to today's spelling.
+
+    A binary file's weights are part of the message; for large ones use
+    netspec.weights, which does not copy them.
+
+    Raises:
+        SpecError: where there is no such file, it is neither text nor binary, or its
+            text is wrong; with file, line and column.
+    """
+    return upgrade_net(_read(Path(path), NetParameter()))
+
+
+def read_solver(path: str | os.PathLike[str]) -> Located[SolverParameter]:
+    """Read a solver from a prototxt or a binary file, upgraded to today's spelling.
+
+    Raises:
+        SpecError: as :func:`read_net`.
+    """
+    return upgrade_solver(_read(Path(path), SolverParameter()))
+
+
+def parse_net(text: str, file: str = "<text>") -> Located[NetParameter]:
+    """Read a net from text; *file* is what errors call it."""
+    return upgrade_net(parse_as_written(text, NetParameter(), file))
+
+
+def parse_solver(text: str, file: str = "<text>") -> Located[SolverParameter]:
+    """Read a solver from text; *file* is what errors call it."""
+    return upgrade_solver(parse_as_written(text, SolverParameter(), file))
+
+
+def parse_as_written(text: str, message: M, file: str = "<text>") -> Located[M]:
+    """Read any message from text, without upgrading it."""
+    return Located(message, parse_text(text, message, file))
+
+
+def inline_net(
+    solver: Located[SolverParameter], field: str, index: int = 0
+) -> Located[NetParameter]:
+    """A net that is written inside a solver, upgraded, with its places in that file.
+
+    Args:
+        solver: the solver; its message is left as it is.
+        field: "net_param", "train_net_param" or "test_net_param".
+        index: which of several test_net_param.
+    """
+    held = getattr(solver.message, field)
+    net = NetParameter()
+    net.CopyFrom(held if field != "test_net_param" else held[index])
+    return upgrade_net(Located(net, solver.places.inside(field, index)))
+
+
+def upgraded_from(located: Located[M]) -> tuple[str, ...]:
+    """What was rewritten from an older spelling, one sentence each; empty: nothing."""
+    return located.upgraded
+
+
+def _read(path: Path, message: M) -> Located[M]:
+    data = _bytes_of(path)
+    if _is_binary(path, data):
+        return _decode(path, data, message)
+    # Bytes that are not UTF-8 are faults only outside comments: old files have them.
+    text = data.decode("utf-8-sig", "surrogateescape").replace("\r\n", "\n")
+    located = parse_as_written(text, message, str(path))
+    if not message.ListFields():
+        raise _fault(path, "the file is empty.", f"A {_kind(message)} was expected.")
+    return located
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise _fault(path, "there is no such file.", _similar(path)) from None
+    except IsADirectoryError:
+        problem = "this is a folder, not a file."
+        raise _fault(path, problem, "Name the file inside it.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _fault(path, f"the file cannot be read: {reason}.", "") from None
+
+
+def _similar(path: Path) -> str:
+    """A file of nearly that name in the same folder."""
+    import difflib
+
+    try:
+        names = [entry.name for entry in os.scandir(path.parent) if entry.is_file()]
+    except OSError:
+        return f"There is no folder {str(path.parent)!r} either."
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"Did you mean {str(path.parent / near[0])!r}?" if near else ""
+
+
+def _is_binary(path: Path, data: bytes) -> bool:
+    """Text has no control characters, binary messages have them near the start."""
+    controls = set(data[:4096]) & (set(range(32)) - set(b"\t\n\v\f\r"))
+    return bool(controls) or (bool(data) and path.suffix in _BINARY_NAMES)
+
+
+def _decode(path: Path, data: bytes, message: M) -> Located[M]:
+    if data.startswith(_HDF5):
+        remedy = f"It holds weights; a {_kind(message)} was expected."
+        raise _fault(path, "this is an HDF5 file.", remedy)
+    try:
+        message.ParseFromString(data)
+        whole = message.IsInitialized()
+    except (DecodeError, UnicodeDecodeError):
+        whole = False
+    if not whole or not message.ListFields():
+        raise _fault(
+            path,
+            f"this is neither text nor a binary {_kind(message)}.",
+            "The file is damaged, cut short, or of another kind.",
+        )
+    return Located(message, Places(str(path)))
+
+
+def _kind(message: Message) -> str:
+    return "solver" if isinstance(message, SolverParameter) else "net"
+
+
+def _fault(path: Path, problem: str, remedy: str) -> SpecError:
+    from netspec.errors import Place
+
+    return SpecError(problem, remedy, place=Place(str(path)))

@@ -1,0 +1,247 @@
+"""Protobuf's text format, read with the place of every field.
+
+The grammar is the one Caffe's own reader accepts: ``name: value``, ``name { ... }``,
+``name: { ... }``, angle brackets, lists in square brackets, neighbouring strings that
+join, comments from ``#``, and ``,`` or ``;`` between fields. As there, a field that
+is not repeated may be given once only.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple, NoReturn
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from netspec.errors import SpecError
+from netspec.spec.hints import layer_of, unknown_field, wrong_value
+from netspec.spec.locate import Places, Spot, place_at
+from netspec.spec.tokens import (
+    END,
+    MARK,
+    NAME,
+    STRAY,
+    STRING,
+    describe_stray,
+    tokenize,
+)
+from netspec.spec.values import BadValueError, Reader, Value, reader_of
+
+MAX_DEPTH = 64  # messages within messages; Caffe's own schema needs 7
+_CLOSING = {"{": "}", "<": ">"}
+
+
+class _Field(NamedTuple):
+    """What the parser must know of a field; the reader is None for a message."""
+
+    name: str
+    repeated: bool
+    read: Reader | None
+    descriptor: FieldDescriptor
+
+
+@cache
+def _fields(descriptor: Descriptor) -> dict[str, _Field]:
+    return {
+        # A singular field of proto2 always has presence, a repeated one never.
+        f.name: _Field(
+            f.name,
+            not f.has_presence,
+            None if f.message_type is not None else reader_of(f),
+            f,
+        )
+        for f in descriptor.fields
+    }
+
+
+def parse_text(text: str, message: Message, file: str) -> Places:
+    """Fill a message from text and return where each of its fields stood.
+
+    Args:
+        text: the whole text; lone surrogates stand for bytes that were not UTF-8.
+        message: an empty message of the type that the text describes.
+        file: the file's name as errors shall show it.
+
+    Raises:
+        SpecError: at the first fault, with its place.
+    """
+    return _Parser(text, file).parse(message)
+
+
+class _Parser:
+    """One pass over the tokens of one text."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.text = text
+        self.file = file
+        self.kinds, self.words, self.offsets = tokenize(text)
+        self.at = 0
+        self.opened: list[int] = []  # tokens that opened the messages we are inside
+
+    def parse(self, message: Message) -> Places:
+        root = Spot(-1)
+        self.fields(message, root, "")
+        places = Places(self.file, self.text, root)
+        if not message.IsInitialized():
+            self.missing(message, places)
+        return places
+
+    def fields(self, message: Message, spot: Spot, closing: str) -> None:
+        """Read fields up to and including the closing mark; "" is the end."""
+        known = _fields(message.DESCRIPTOR)
+        words, kinds = self.words, self.kinds
+        while kinds[self.at] == NAME:
+            name = words[self.at]
+            field = known.get(name)
+            if field is None:
+                self.unknown(message)
+            spots = spot.fields.setdefault(name, [])
+            if spots and not field.repeated:
+                self.given_twice(name, spots[0])
+            self.at += 1
+            self.field(message, field, spots)
+            if words[self.at] in (",", ";"):
+                self.at += 1
+        if words[self.at] != closing or kinds[self.at] not in (MARK, END):
+            self.unexpected("a field name", closing)
+        self.at += 1
+
+    def field(self, message: Message, field: _Field, spots: list[Spot]) -> None:
+        """Read what follows a field's name."""
+        spots.append(Spot(self.offsets[self.at - 1]))
+        has_colon = self.words[self.at] == ":"
+        self.at += has_colon
+        if field.repeated and has_colon and self.words[self.at] == "[":
+            spots.pop()
+            self.list(message, field, spots)
+        elif field.read is None:
+            self.child(message, field, spots[-1])
+        elif not has_colon:
+            self.unexpected(f"':' after {field.name}")
+        else:
+            self.put(message, field)
+
+    def list(self, message: Message, field: _Field, spots: list[Spot]) -> None:
+        """Read ``[a, b]`` after a repeated field's colon."""
+        self.at += 1
+        if self.words[self.at] == "]":
+            self.at += 1
+            return
+        while True:
+            spots.append(Spot(self.offsets[self.at]))
+            if field.read is None:
+                self.child(message, field, spots[-1])
+            else:
+                self.put(message, field)
+            if self.words[self.at] == "]":
+                break
+            if self.words[self.at] != ",":
+                self.unexpected("',' or ']'")
+            self.at += 1
+        self.at += 1
+
+    def put(self, message: Message, field: _Field) -> None:
+        """Read one value into the message."""
+        value = self.value(field)
+        if field.repeated:
+            getattr(message, field.name).append(value)
+        else:
+            setattr(message, field.name, value)
+
+    def value(self, field: _Field) -> Value:
+        assert field.read is not None
+        start = self.at
+        negative = self.words[start] == "-"
+        kind, word = self.kinds[start + negative], self.words[start + negative]
+        if kind >= STRAY or kind == MARK:
+            self.unexpected(f"a value for {field.name}")
+        self.at += 1 + negative
+        try:
+            value = field.read(kind, word, negative)
+            # Neighbouring strings are one text; each part is checked by itself.
+            while kind == STRING and self.kinds[self.at] == STRING:
+                value = value + field.read(STRING, self.words[self.at], False)  # type: ignore[operator]
+                self.at += 1
+        except BadValueError as bad:
+            asked = "-" * negative + word
+            self.fail(start, *wrong_value(field.descriptor, asked, bad))
+        return value
+
+    def child(self, message: Message, field: _Field, spot: Spot) -> None:
+        """Read ``{ ... }`` into a message field."""
+        closing = _CLOSING.get(self.words[self.at])
+        if closing is None:
+            self.unexpected(f"'{{' after {field.name}")
+        if len(self.opened) >= MAX_DEPTH:
+            self.fail(
+                self.at,
+                f"messages are nested more than {MAX_DEPTH} deep.",
+                "No net needs that; the file is damaged.",
+            )
+        inner = getattr(message, field.name)
+        inner = inner.add() if field.repeated else inner
+        if not field.repeated:
+            inner.SetInParent()
+        self.opened.append(self.at)
+        self.at += 1
+        try:
+            self.fields(inner, spot, closing)
+        except SpecError as error:
+            raise error.at(layer=layer_of(inner)) from None
+        self.opened.pop()
+
+    # Faults
+
+    def fail(self, token: int, problem: str, remedy: str) -> NoReturn:
+        """Raise at a token."""
+        place = place_at(self.file, self.text, self.offsets[token])
+        raise SpecError(problem, remedy, place=place)
+
+    def line(self, offset: int) -> int:
+        return place_at(self.file, self.text, offset).line
+
+    def unknown(self, message: Message) -> NoReturn:
+        name = self.words[self.at]
+        line = self.line(self.offsets[self.opened[-1]]) if self.opened else 0
+        self.fail(self.at, *unknown_field(type(message).DESCRIPTOR, name, line))
+
+    def given_twice(self, name: str, first: Spot) -> NoReturn:
+        self.fail(
+            self.at,
+            f"{name} is given a second time; the first is on line "
+            f"{self.line(first.offset)}.",
+            "It holds one value: remove one of the two, or close the message with "
+            "'}' before this line.",
+        )
+
+    def unexpected(self, wanted: str, closing: str = "") -> NoReturn:
+        """The token here is not what the grammar wants."""
+        kind, word = self.kinds[self.at], self.words[self.at]
+        if kind == STRAY:
+            self.fail(self.at, *describe_stray(self.text, self.offsets[self.at]))
+        if kind == END and self.opened:
+            opened = self.opened[-1]
+            self.fail(
+                opened,
+                f"the {self.words[opened]!r} that opens here is never closed.",
+                f"Add the missing {_CLOSING[self.words[opened]]!r}.",
+            )
+        if kind == END:
+            self.fail(self.at, f"the file ends where {wanted} must follow.", "")
+        if word in ("}", ">") and not self.opened:
+            self.fail(self.at, f"{word!r} closes nothing.", "Remove it.")
+        wanted = f"{wanted} or {closing!r}" if closing else wanted
+        self.fail(self.at, f"found {word!r} where {wanted} must stand.", "")
+
+    def missing(self, message: Message, places: Places) -> NoReturn:
+        """A required field is absent."""
+        errors = message.FindInitializationErrors()  # type: ignore[attr-defined]
+        *path, name = errors[0].split(".")
+        steps = [part for step in path for part in step.rstrip("]").split("[")]
+        keys = [int(step) if step.isdigit() else step for step in steps]
+        raise SpecError(
+            f"{keys[-1]} lacks {name}.",
+            f"Add {name}: it has no default.",
+            place=places.place(*keys),
+        )
