@@ -71,3 +71,17 @@ class LrnWindow:
     alpha: float
     beta: float
     k: float
+
+
+@dataclass(frozen=True)
+class AxisSplit:
+    """An array seen around one axis: (outer, *size*, inner) elements."""
+
+    outer: int
+    size: int
+    inner: int
+
+    @property
+    def places(self) -> int:
+        """Positions that each hold *size* values along the axis."""
+        return self.outer * self.inner

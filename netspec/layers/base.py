@@ -117,6 +117,7 @@ class Run:
         normalizer: valid labels of the global batch, where the net has counted them
             because the batch is cut; None: the layer counts its own.
         loss_weight: weight of each top in the net's loss.
+        relu: set negative outputs to 0, on behalf of a ReLU that the plan has fused.
     """
 
     bottom: list[Array] = field(default_factory=list)
@@ -132,6 +133,7 @@ class Run:
     shards: int = 1
     normalizer: float | None = None
     loss_weight: tuple[float, ...] = ()
+    relu: bool = False
 
 
 class Layer:
@@ -146,9 +148,10 @@ class Layer:
     alias: ClassVar[Alias] = Alias.NONE
     is_loss: ClassVar[bool] = False  # its first top has loss_weight 1 unless told
     is_source: ClassVar[bool] = False  # fed from outside: see `netspec.data`
-    # What backward reads beside diffs, parameters and scratch.
-    backward_reads_bottom: ClassVar[bool] = True
-    backward_reads_top: ClassVar[bool] = False
+    fuses_relu: ClassVar[bool] = False  # honours `Run.relu`
+    # What backward reads beside diffs, parameters and scratch; may depend on the file.
+    backward_reads_bottom: bool = True
+    backward_reads_top: bool = False
 
     def __init__(self, proto: LayerParameter, phase: int = TRAIN) -> None:
         self.proto = proto

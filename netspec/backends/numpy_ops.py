@@ -1,0 +1,31 @@
+"""The reference backend: every operation, in plain NumPy, in any float type."""
+
+from __future__ import annotations
+
+from netspec.backends.reference.affine import AffineOps
+from netspec.backends.reference.batch_norm import BatchNormOps
+from netspec.backends.reference.convolution import ConvolutionOps
+from netspec.backends.reference.elementwise import ElementwiseOps
+from netspec.backends.reference.inner_product import InnerProductOps
+from netspec.backends.reference.lrn import LrnOps
+from netspec.backends.reference.movement import MovementOps
+from netspec.backends.reference.pooling import PoolingOps
+from netspec.backends.reference.softmax import SoftmaxOps
+from netspec.backends.reference.update import UpdateOps
+
+
+class NumpyOps(
+    ConvolutionOps,
+    InnerProductOps,
+    PoolingOps,
+    LrnOps,
+    BatchNormOps,
+    AffineOps,
+    ElementwiseOps,
+    SoftmaxOps,
+    MovementOps,
+    UpdateOps,
+):
+    """All families of operations; other backends subclass it."""
+
+    name = "numpy"

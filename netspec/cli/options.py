@@ -1,0 +1,46 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import Any
+
+from netspec.spec.output import replacing
+
+
+def add_state(parser: argparse.ArgumentParser, phase: str) -> None:
+    """Phase, level and stages: which layers of the file are in the net."""
+    parser.add_argument(
+        "--phase",
+        "-phase",
+        type=str.lower,
+        choices=("train", "test"),
+        default=phase,
+        help=f"default: {phase}",
+    )
+    parser.add_argument("--level", "-level", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--stage",
+        "-stage",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="may be repeated, or a comma-separated list",
+    )
+
+
+def stages(args: argparse.Namespace) -> tuple[str, ...]:
+    """The stages given, whether repeated or separated by commas."""
+    return tuple(s for given in args.stage for s in given.split(",") if s)
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write a value as JSON, whole or not at all; ``-`` is standard output."""
+    text = json.dumps(value, indent=2) + "\n"
+    if str(path) == "-":
+        print(text, end="")
+    else:
+        with replacing(path) as temporary:
+            temporary.write_text(text)

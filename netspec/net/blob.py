@@ -1,0 +1,25 @@
+"""What a caller sees of a net's arrays: blobs and parameters with data and diff."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from netspec.shapes import Shape
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Data and diff of one blob or parameter, writable, in logical order.
+
+    Both are views of the net's own memory: what a later pass computes appears in them.
+    ``diff`` is None where the net has no use for one.
+    """
+
+    data: Any
+    diff: Any
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of both."""
+        return tuple(self.data.shape)

@@ -1,0 +1,96 @@
+"""Views of one block of memory, as the plan laid it out, for blobs and layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from netspec.graph import Graph, Node
+from netspec.layers.base import Alias, Run
+from netspec.net.blob import Blob
+from netspec.plan import Plan
+from netspec.plan.lifetime import written_diffs
+from netspec.plan.storage import data_storage, diff_storage
+from netspec.random import Key
+
+
+class Memory:
+    """All arrays of a plan but the parameters, zero at first.
+
+    Pages of the block that no pass touches cost nothing.
+    """
+
+    def __init__(self, plan: Plan, dtype: str) -> None:
+        self.graph: Graph = plan.graph
+        self._dtype = dtype
+        self._block = np.zeros(plan.bytes, np.uint8)
+        self._plan = plan
+        self._written = written_diffs(self.graph)
+        self.blobs = self._make_blobs()
+
+    def _array(self, kind: str, name: str) -> Any:
+        """The flat array of one slot, or None where the plan has none."""
+        slot = self._plan.slots.get((kind, name))
+        if slot is None:
+            return None
+        dtype = self._dtype if slot.interval.dtype == "float" else slot.interval.dtype
+        flat = self._block[slot.offset : slot.end].view(dtype)
+        return flat[: slot.interval.elements]
+
+    def _make_blobs(self) -> dict[str, Blob]:
+        data, diff = data_storage(self.graph), diff_storage(self.graph)
+        blobs = {}
+        for name, shape in self.graph.blobs.items():
+            gradient = self._array("diff", diff[name])
+            blobs[name] = Blob(
+                self._array("data", data[name]).reshape(shape),
+                None if gradient is None else gradient.reshape(shape),
+            )
+        return blobs
+
+    def runs(self, params: Sequence[Blob], seed: int) -> list[Run]:
+        """What each layer is handed, in order."""
+        return [
+            self._run(i, node, [params[p] for p in node.params], seed)
+            for i, node in enumerate(self.graph.nodes)
+        ]
+
+    def _run(self, index: int, node: Node, params: Sequence[Blob], seed: int) -> Run:
+        bottoms = [self.blobs[name] for name in node.bottoms]
+        return Run(
+            bottom=[b.data for b in bottoms],
+            top=[self.blobs[name].data for name in node.tops],
+            bottom_diff=_wanted(bottoms, node.bottom_gradient),
+            top_diff=[self._top_diff(node, name) for name in node.tops],
+            param=[p.data for p in params],
+            param_diff=_wanted(params, node.param_gradient),
+            scratch=self._scratch(index, node),
+            geometry=node.layer.geometry(node.bottom_shapes),
+            key=Key(seed, node.name),
+            shards=self.graph.shards,
+            loss_weight=node.loss_weights,
+            relu=index in self._plan.relus,
+        )
+
+    def _top_diff(self, node: Node, name: str) -> Any:
+        """The diff of a top; None for a copy whose reader sends nothing back."""
+        storage = diff_storage(self.graph)
+        if node.layer.alias is Alias.DATA and storage[name] not in self._written:
+            weighted = dict(zip(node.tops, node.loss_weights))[name]
+            return self.blobs[name].diff if weighted else None
+        return self.blobs[name].diff
+
+    def _scratch(self, index: int, node: Node) -> dict[str, Any]:
+        declared = node.layer.scratch(node.bottom_shapes, node.in_place)
+        arrays = {n: self._array("scratch", f"{index}/{n}") for n in declared}
+        return {
+            name: array.reshape(declared[name].shape)
+            for name, array in arrays.items()
+            if array is not None
+        }
+
+
+def _wanted(blobs: Sequence[Blob], wanted: Sequence[bool]) -> list[Any]:
+    return [blob.diff if want else None for blob, want in zip(blobs, wanted)]

@@ -1,0 +1,265 @@
+"""The net: runs a plan on a backend.  The only object that holds arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from netspec.backends import open_device
+from netspec.errors import DataError, UsageError
+from netspec.graph import PHASES, Feeding, Graph, build_graph
+from netspec.net.arena import Arena, borrow, make_params
+from netspec.net.blob import Blob
+from netspec.net.load import load_weights
+from netspec.net.memory import Memory
+from netspec.plan import Plan, make_plan
+from netspec.proto import NetParameter
+from netspec.registry import suggest
+from netspec.shapes import Shape, describe
+from netspec.spec import Located, read_net
+from netspec.weights import Report
+
+Model = str | PathLike[str] | Located[NetParameter]
+
+
+class Net:
+    """A network in one phase, ready to run.
+
+    Args:
+        model: path of a prototxt or caffemodel, or a net already read.
+        weights: path of a weights file to load by layer name, or None.
+        phase: ``"train"`` or ``"test"``.
+        level, stages: the rest of the net's state, for include and exclude rules.
+        device: ``"cpu"`` or ``"numpy"``.
+        lean: share memory and fuse layers; only inputs and outputs can then be read.
+        seed: of the fillers and of the random layers.
+        dtype: float type of all arrays.
+        feeding: shapes that the file leaves open, and shards.
+        share_with: a net whose parameters this one uses where layer names agree.
+
+    Raises:
+        SpecError, DataError, DeviceError, UsageError.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        weights: str | PathLike[str] | None = None,
+        phase: str = "test",
+        level: int = 0,
+        stages: Sequence[str] = (),
+        device: str = "cpu",
+        *,
+        lean: bool = False,
+        seed: int = 0,
+        dtype: str = "float32",
+        feeding: Feeding | None = None,
+        share_with: Net | None = None,
+    ) -> None:
+        self.spec = model if isinstance(model, Located) else read_net(model)
+        self.ops = open_device(device)
+        self.device, self.lean, self.seed, self.dtype = device, lean, seed, dtype
+        self._state = (_phase(phase), level, tuple(stages))
+        self._feeding = feeding or Feeding()
+        self.graph: Graph = self._build()
+        self.arena: Arena
+        lent = (
+            borrow(list(self.graph.params), share_with.graph, share_with.param_blobs)
+            if share_with
+            else {}
+        )
+        self.arena, self.param_blobs = make_params(self.graph, dtype, seed, lent)
+        self._bind()
+        if weights is not None:
+            self.load(weights)
+
+    def _build(self) -> Graph:
+        return build_graph(self.spec, *self._state, self._feeding)
+
+    def _bind(self) -> None:
+        backward = any(node.needs_backward for node in self.graph.nodes)
+        self.plan: Plan = make_plan(self.graph, self.lean, backward, self.dtype)
+        memory = Memory(self.plan, self.dtype)
+        self._blobs = memory.blobs
+        self._fused = set(self.plan.relus.values())
+        self._steps = list(zip(self.graph.nodes, memory.runs(self.param_blobs, self.seed)))
+        self._losses = [
+            (weight, self._blobs[top])
+            for node in self.graph.nodes
+            for top, weight in zip(node.tops, node.loss_weights)
+            if weight
+        ]
+        for weight, blob in self._losses:
+            if blob.diff is not None:
+                blob.diff[...] = weight
+
+    # What a caller sees ------------------------------------------------------------
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the blobs that :meth:`forward` takes."""
+        return [top for node in self.graph.sources for top in node.tops]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the blobs that no layer reads."""
+        return list(self.graph.outputs)
+
+    @property
+    def blobs(self) -> Mapping[str, Blob]:
+        """Blobs by name: all of them, or a lean net's inputs and outputs."""
+        if not self.lean:
+            return self._blobs
+        kept = dict.fromkeys([*self.inputs, *self.outputs])
+        return {name: self._blobs[name] for name in kept}
+
+    @property
+    def params(self) -> dict[str, list[Blob]]:
+        """Parameters of each layer that has any, by layer name."""
+        return {
+            node.name: [self.param_blobs[p] for p in node.params]
+            for node in self.graph.nodes
+            if node.params
+        }
+
+    def forward(self, **inputs: Any) -> dict[str, Any]:
+        """Run the net; keywords are arrays for its inputs.
+
+        Returns:
+            A copy of every output, by name.
+
+        Raises:
+            UsageError: an unknown input, or one whose shape is not the net's.
+        """
+        for name, array in inputs.items():
+            self.feed(name, array)
+        self.forward_pass()
+        return {name: self._blobs[name].data.copy() for name in self.outputs}
+
+    def feed(self, name: str, array: Any) -> None:
+        """Copy an array into an input blob of exactly its shape."""
+        if name not in self.inputs:
+            raise UsageError(f"no input {name!r}.", suggest(name, self.inputs))
+        blob = self._blobs[name]
+        array = np.asarray(array)
+        if array.shape != blob.shape:
+            raise UsageError(
+                f"input {name!r} takes shape {describe(blob.shape)}, and was given "
+                f"{describe(array.shape)}.",
+                f"Call net.reshape({name}={array.shape}) first, or change the array.",
+            )
+        blob.data[...] = array
+
+    def backward(self, **diffs: Any) -> dict[str, Any]:
+        """Run backward; keywords set the diffs of outputs, others keep theirs.
+
+        Parameter gradients are added to what is there: see :meth:`clear_param_diffs`.
+
+        Returns:
+            A copy of the gradient of every input that has one, by name.
+        """
+        for name, array in diffs.items():
+            self._set_diff(name, array)
+        self.backward_pass()
+        grads = {name: self._blobs[name].diff for name in self.inputs}
+        return {name: d.copy() for name, d in grads.items() if d is not None}
+
+    def _set_diff(self, name: str, array: Any) -> None:
+        if name not in self.outputs:
+            raise UsageError(f"no output {name!r}.", suggest(name, self.outputs))
+        diff = self._blobs[name].diff
+        if diff is None:
+            raise UsageError(
+                f"no gradient flows from output {name!r} in this net.",
+                "Set force_backward: true in the net, or build it for phase train.",
+            )
+        diff[...] = array
+
+    def clear_param_diffs(self) -> None:
+        """Set every parameter's gradient to zero."""
+        for blob in self.param_blobs:
+            blob.diff[...] = 0
+
+    def reshape(self, **shapes: Shape) -> None:
+        """Give inputs new shapes; parameters stay, blobs are made anew.
+
+        Raises:
+            UsageError: an unknown input.
+            SpecError: a shape that a layer cannot take; the net is as before.
+        """
+        for name in shapes:
+            if name not in self.inputs:
+                raise UsageError(f"no input {name!r}.", suggest(name, self.inputs))
+        before = self._feeding
+        inputs = {**before.inputs, **{n: tuple(s) for n, s in shapes.items()}}
+        self._feeding = replace(before, inputs=inputs)
+        try:
+            graph = self._build()
+            _same_params(self.graph, graph)
+        except Exception:
+            self._feeding = before
+            raise
+        self.graph = graph
+        self._bind()
+
+    def load(self, weights: str | PathLike[str], **options: Any) -> Report:
+        """Load weights by layer name; see :func:`netspec.net.load.load_weights`."""
+        return load_weights(self.graph, self.param_blobs, weights, **options)
+
+    # What a solver uses ------------------------------------------------------------
+
+    def begin_pass(
+        self,
+        iteration: int = 0,
+        first_sample: int = 0,
+        normalizers: Mapping[str, float] | None = None,
+    ) -> None:
+        """Say which iteration and which rows of its global batch come next.
+
+        *normalizers* gives, for losses that divide by a count of labels, the count
+        over the global batch, by layer name.
+        """
+        normalizers = normalizers or {}
+        for node, run in self._steps:
+            run.key = run.key.at(iteration)
+            run.first_sample = first_sample
+            run.normalizer = normalizers.get(node.name)
+
+    def forward_pass(self) -> float:
+        """Run all layers forward; returns the weighted sum of the losses."""
+        for i, (node, run) in enumerate(self._steps):
+            if i not in self._fused:
+                node.layer.forward(self.ops, run)
+        return self.loss
+
+    @property
+    def loss(self) -> float:
+        """Weighted sum of the losses of the last forward pass."""
+        return float(sum(w * float(blob.data.sum()) for w, blob in self._losses))
+
+    def backward_pass(self) -> None:
+        """Run all layers that need it backward, last first."""
+        for node, run in reversed(self._steps):
+            if node.needs_backward:
+                node.layer.backward(self.ops, run)
+
+
+def _phase(name: str) -> int:
+    if name not in PHASES:
+        raise UsageError(f"unknown phase {name!r}.", suggest(name, PHASES))
+    return PHASES[name]
+
+
+def _same_params(old: Graph, new: Graph) -> None:
+    """Refuse a shape of the input under which the parameters would have others."""
+    for a, b in zip(old.params, new.params):
+        if a.shape != b.shape:
+            raise UsageError(
+                f"the new input shape would make parameter {a.key!r} "
+                f"{describe(b.shape)}; it is {describe(a.shape)}.",
+                "Layers such as InnerProduct fix the size of their input.",
+            )

@@ -1,0 +1,59 @@
+"""Which blobs are one piece of memory: in-place tops and aliases.
+
+Blobs of one name are one piece already (a layer in place gives its top its bottom's
+name).  Split, Flatten and Reshape give their tops the bottom's data, and the latter two
+its diff as well.
+"""
+
+from __future__ import annotations
+
+from netspec.graph.graph import Graph
+from netspec.layers.base import Alias
+from netspec.shapes import count
+
+
+class Storages:
+    """Partition of blob names; each class is named by the blob that came first."""
+
+    def __init__(self) -> None:
+        self._root: dict[str, str] = {}
+        self.size: dict[str, int] = {}
+
+    def add(self, name: str, elements: int) -> None:
+        """A blob; one already known keeps its storage."""
+        if name not in self._root:
+            self._root[name] = name
+            self.size[name] = elements
+
+    def alias(self, name: str, of: str) -> None:
+        """A blob that lives in the storage of another."""
+        self._root[name] = self._root[of]
+
+    def __getitem__(self, name: str) -> str:
+        return self._root[name]
+
+    def members(self, root: str) -> list[str]:
+        """All blobs of one storage."""
+        return [name for name, r in self._root.items() if r == root]
+
+
+def group_storage(graph: Graph, *aliases: Alias) -> Storages:
+    """Storages of a graph when the given kinds of alias share memory."""
+    storages = Storages()
+    for node in graph.nodes:
+        for name, shape in zip(node.tops, node.top_shapes):
+            if node.layer.alias in aliases:
+                storages.alias(name, node.bottoms[0])
+            else:
+                storages.add(name, count(shape))
+    return storages
+
+
+def data_storage(graph: Graph) -> Storages:
+    """Storages of the blobs' data."""
+    return group_storage(graph, Alias.DATA, Alias.BOTH)
+
+
+def diff_storage(graph: Graph) -> Storages:
+    """Storages of the blobs' diffs: the tops of a Split have one each."""
+    return group_storage(graph, Alias.BOTH)
