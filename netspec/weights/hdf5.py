@@ -100,7 +100,7 @@ def _layers(root: Any, mapped: Message) -> Iterator[LayerWeights]:
         members = list(_members(group))
         groups = [(k, thing) for k, thing in members if _is_group(thing)]
         if group is not root and len(groups) < max(1, len(members)):
-            yield LayerWeights(name, "", _blobs(group.name, members, mapped))
+            yield LayerWeights(name, "", _blobs(group.name, members, mapped), True)
         prefix = f"{name}/" if name else ""
         waiting += [(prefix + k, thing) for k, thing in reversed(groups)]
 

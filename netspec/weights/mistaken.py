@@ -26,6 +26,7 @@ _SIGNATURES = (
 _TAR = (257, b"ustar")
 _LFS = b"version https://git-lfs.github.com/spec/"
 _MARKUP = re.compile(rb"\s*(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml|!--)", re.I)
+_PROTOTXT = re.compile(rb"^\s*(name|input|layers?|net|base_lr)\s*[:{]", re.M)
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f"))
 _HEAD = 4096
 
@@ -59,9 +60,10 @@ def _by_text(head: bytes) -> tuple[str, str] | None:
     if _MARKUP.match(head):
         what = "a web page, as a failed download leaves it"
         return what, "Download the file itself."
-    if head.translate(None, _CONTROL) != head or b"\n" not in head.strip():
+    high = sum(byte > 127 for byte in head)
+    if head.translate(None, _CONTROL) != head or 2 * high > len(head):
         return None
-    if b"{" in head or b":" in head:
+    if _PROTOTXT.search(head):
         return "a prototxt", "A net's text goes to --model; weights are a .caffemodel."
     return "a text file", _CONVERT
 

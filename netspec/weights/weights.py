@@ -17,16 +17,23 @@ class LayerWeights:
     Attributes:
         type: layer type in today's spelling; "" where the format keeps none (HDF5).
         blobs: one entry for each blob; None stands for one that the file leaves out
-            because another layer shares and stores it (HDF5).
+            because another layer shares and stores it.
+        sparse: the format leaves such blobs out (HDF5), at the end of the list too.
     """
 
     name: str
     type: str
     blobs: tuple[StoredBlob | None, ...]
+    sparse: bool = False
+
+    @property
+    def stored(self) -> list[StoredBlob]:
+        """The blobs that the file does hold."""
+        return [blob for blob in self.blobs if blob]
 
 
 class Weights(Mapping[str, list[np.ndarray]]):
-    """Arrays by layer name, in the order of the file.
+    """Arrays by layer name, in the order of the file, those left out not counted.
 
     Layers without blobs are listed too, with an empty list.  Where a file has two
     layers of one name, the later one counts, as in Caffe, unless it has no blobs.
@@ -52,7 +59,7 @@ class Weights(Mapping[str, list[np.ndarray]]):
         self.net_bytes = net_bytes
 
     def __getitem__(self, name: str) -> list[np.ndarray]:
-        return [blob.array for blob in self.layers[name].blobs if blob]
+        return [blob.array for blob in self.layers[name].stored]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.layers)
