@@ -68,12 +68,12 @@ def test_sources_are_cut_into_shards() -> None:
 REFUSED = {
     "unknown bottom": (
         relu("xx", "y"),
-        "n.prototxt:2:36: layer 'r' (ReLU): bottom 0 is blob 'xx', which no layer before "
-        "it makes.\n  Known are: x.",
+        "n.prototxt:2:32: layer 'r' (ReLU): bottom 0 is blob 'xx', which no layer before "
+        "it makes.\n  Did you mean 'x'?",
     ),
     "top made twice": (
         relu("x", "y") + relu("x", "y", "s"),
-        "n.prototxt:3:48: layer 's' (ReLU): top 'y' is made by an earlier layer too.\n"
+        "n.prototxt:3:44: layer 's' (ReLU): top 'y' is made by an earlier layer too.\n"
         "  Rename it; to work in place a layer must be the only reader of its bottom.",
     ),
     "unknown type": (
@@ -83,13 +83,13 @@ REFUSED = {
     ),
     "too many params": (
         conv("x", "y", "param {} param {} param {}"),
-        "n.prototxt:2:81: layer 'c' (Convolution): has 3 param entries for 2 parameters.\n"
+        "n.prototxt:2:78: layer 'c' (Convolution): has 3 param entries for 2 parameters.\n"
         "  Remove the surplus entries.",
     ),
     "two rates": (
         conv("x", "y", 'param { name: "w" lr_mult: 2 }')
         + conv("x", "z", 'param { name: "w" lr_mult: 3 }', "d"),
-        "n.prototxt:3:81: layer 'd' (Convolution): lr_mult of shared parameter 'w' is 3 "
+        "n.prototxt:3:78: layer 'd' (Convolution): lr_mult of shared parameter 'w' is 3 "
         "here and 2 before.\n  A shared parameter has one rate: give it once.",
     ),
 }
