@@ -1,0 +1,99 @@
+"""Time each layer of a net, forward and backward, on numbers that netspec makes up.
+
+Medians over the iterations; a first iteration, which compiles, is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The net, its state, and how often."""
+    from netspec.cli.options import add_state
+
+    add = parser.add_argument
+    add("--model", "-model", required=True, metavar="FILE")
+    add("--weights", "-weights", metavar="FILE")
+    add("--iterations", "-iterations", type=int, default=10, metavar="N")
+    add("--batch", type=int, metavar="N", help="another batch size")
+    add("--device", default="cpu", help="cpu (default) or numpy")
+    add("--observed", action="store_true", help="give every blob memory of its own")
+    add("--json", metavar="FILE", help="write JSON; - is the terminal")
+    add_state(parser, "train")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build the net, time it, print the table."""
+    from netspec.cli.options import write_json
+    from netspec.errors import UsageError
+    from netspec.evaluate.timing import fill_inputs, time_net
+
+    if args.iterations < 1:
+        raise UsageError("--iterations must be at least 1.")
+    net = _net(args)
+    fill_inputs(net)
+    timing = time_net(net, args.iterations, lambda: None)
+    if args.json:
+        write_json(args.json, asdict(timing))
+    if args.json != "-":
+        print(as_table(timing))
+    return 0
+
+
+def _net(args: argparse.Namespace) -> Any:
+    from netspec.cli.options import stages
+    from netspec.files import find
+    from netspec.graph import PHASES, build_graph
+    from netspec.graph.batch import with_batch
+    from netspec.net import Net
+    from netspec.net.feeds import probed
+    from netspec.spec import read_net
+
+    spec = read_net(find(args.model))
+    state = (args.level, stages(args))
+    feeding = probed(spec, args.phase, *state)
+    if args.batch:
+        graph = build_graph(spec, PHASES[args.phase], *state, feeding)
+        feeding = with_batch(graph, args.batch, feeding)
+    return Net(
+        spec,
+        args.weights,
+        args.phase,
+        *state,
+        args.device,
+        lean=not args.observed,
+        feeding=feeding,
+    )
+
+
+def as_table(timing: Any) -> str:
+    """Milliseconds and rates, layer by layer."""
+    from netspec.report.table import table
+
+    rows = [
+        (t.name, t.type, _ms(t.forward), _ms(t.backward), _rate(t.forward_macs, t.forward),
+         _rate(t.backward_macs, t.backward))
+        for t in timing.layers
+    ]  # fmt: skip
+    ahead = sum(t.forward_macs for t in timing.layers)
+    back = sum(t.backward_macs for t in timing.layers)
+    rows.append(
+        ("total", "", _ms(timing.forward), _ms(timing.backward),
+         _rate(ahead, timing.forward), _rate(back, timing.backward))
+    )  # fmt: skip
+    head = ("layer", "type", "forward ms", "backward ms", "GFLOP/s", "GFLOP/s back")
+    step = timing.forward + timing.backward
+    foot = f"batch {timing.batch}: {timing.batch / step:.1f} images/s"
+    return table(head, rows, right=(2, 3, 4, 5), ruled=True) + "\n" + foot
+
+
+def _ms(seconds: float) -> str:
+    return f"{1e3 * seconds:.3f}" if seconds else ""
+
+
+def _rate(macs: int, seconds: float) -> str:
+    """Achieved GFLOP/s, a multiply and an add counting as two."""
+    return f"{2e-9 * macs / seconds:.1f}" if macs and seconds else ""

@@ -1,0 +1,38 @@
+"""Rewrite a net or solver in today's spelling: V0 and V1 layers, input fields, old data
+and BatchNorm fields, solver enums.
+
+Text or binary is read by content.  OUT is written as text, or as binary where its name
+ends in .caffemodel or .binaryproto; weights inside a binary net are kept there.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+BINARY = (".caffemodel", ".binaryproto")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Two file names."""
+    parser.add_argument("input", metavar="IN")
+    parser.add_argument("output", metavar="OUT")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, upgrade, write, and say what was rewritten."""
+    from netspec.spec import to_text, upgraded_from
+    from netspec.spec.kind import read_spec
+    from netspec.spec.output import replacing
+
+    spec = read_spec(args.input)
+    message = spec.message
+    with replacing(args.output) as temporary:
+        if args.output.endswith(BINARY):
+            temporary.write_bytes(message.SerializeToString())
+        else:
+            temporary.write_text(to_text(message))
+    changes = upgraded_from(spec) or ("nothing: it is in today's spelling already",)
+    for change in changes:
+        print(f"upgraded {change}")
+    print(f"wrote {args.output}")
+    return 0
