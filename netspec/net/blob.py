@@ -23,3 +23,8 @@ class Blob:
     def shape(self) -> Shape:
         """Shape of both."""
         return tuple(self.data.shape)
+
+    def reshaped(self, shape: Shape) -> Blob:
+        """The same memory under another shape of equal count."""
+        diff = None if self.diff is None else self.diff.reshape(shape)
+        return Blob(self.data.reshape(shape), diff)

@@ -53,7 +53,7 @@ class Memory:
     def runs(self, params: Sequence[Blob], seed: int) -> list[Run]:
         """What each layer is handed, in order."""
         return [
-            self._run(i, node, [params[p] for p in node.params], seed)
+            self._run(i, node, node_params(node, params), seed)
             for i, node in enumerate(self.graph.nodes)
         ]
 
@@ -76,8 +76,8 @@ class Memory:
 
     def _top_diff(self, node: Node, name: str) -> Any:
         """The diff of a top; None for a copy whose reader sends nothing back."""
-        storage = diff_storage(self.graph)
-        if node.layer.alias is Alias.DATA and storage[name] not in self._written:
+        copy = node.layer.alias is Alias.DATA and name not in self.graph.outputs
+        if copy and diff_storage(self.graph)[name] not in self._written:
             weighted = dict(zip(node.tops, node.loss_weights))[name]
             return self.blobs[name].diff if weighted else None
         return self.blobs[name].diff
@@ -94,3 +94,9 @@ class Memory:
 
 def _wanted(blobs: Sequence[Blob], wanted: Sequence[bool]) -> list[Any]:
     return [blob.diff if want else None for blob, want in zip(blobs, wanted)]
+
+
+def node_params(node: Node, params: Sequence[Blob]) -> list[Blob]:
+    """A layer's own views of its parameters, out of all of the net's."""
+    own = zip(node.params, node.param_shapes)
+    return [params[p].reshaped(shape) for p, shape in own]

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from netspec.backends import open_device
-from netspec.errors import DataError, UsageError
-from netspec.graph import PHASES, Feeding, Graph, build_graph
+from netspec.errors import NetspecError, UsageError
+from netspec.graph import PHASES, Feeding, Graph, Node, build_graph
+from netspec.layers.base import Run
 from netspec.net.arena import Arena, borrow, make_params
 from netspec.net.blob import Blob
-from netspec.net.load import load_weights
-from netspec.net.memory import Memory
+from netspec.net.load import Loader
+from netspec.net.memory import Memory, node_params
 from netspec.plan import Plan, make_plan
 from netspec.proto import NetParameter
 from netspec.registry import suggest
@@ -85,8 +86,10 @@ class Net:
         self.plan: Plan = make_plan(self.graph, self.lean, backward, self.dtype)
         memory = Memory(self.plan, self.dtype)
         self._blobs = memory.blobs
-        self._fused = set(self.plan.relus.values())
         self._steps = list(zip(self.graph.nodes, memory.runs(self.param_blobs, self.seed)))
+        fused = set(self.plan.relus.values())
+        self._forward_steps = [s for i, s in enumerate(self._steps) if i not in fused]
+        self._backward_steps = [s for s in reversed(self._steps) if s[0].needs_backward]
         self._losses = [
             (weight, self._blobs[top])
             for node in self.graph.nodes
@@ -121,7 +124,7 @@ class Net:
     def params(self) -> dict[str, list[Blob]]:
         """Parameters of each layer that has any, by layer name."""
         return {
-            node.name: [self.param_blobs[p] for p in node.params]
+            node.name: node_params(node, self.param_blobs)
             for node in self.graph.nodes
             if node.params
         }
@@ -207,10 +210,10 @@ class Net:
         self._bind()
 
     def load(self, weights: str | PathLike[str], **options: Any) -> Report:
-        """Load weights by layer name; see :func:`netspec.net.load.load_weights`."""
-        return load_weights(self.graph, self.param_blobs, weights, **options)
+        """Load weights by layer name; options are those of :class:`Loader`'s load."""
+        return Loader(self.graph, self.param_blobs, self.seed).load(weights, **options)
 
-    # What a solver uses ------------------------------------------------------------
+    # What solvers and timers use ------------------------------------------------------------
 
     def begin_pass(
         self,
@@ -229,11 +232,23 @@ class Net:
             run.first_sample = first_sample
             run.normalizer = normalizers.get(node.name)
 
+    @property
+    def forward_steps(self) -> list[tuple[Node, Run]]:
+        """What a forward pass runs, in order; layers that are fused are left out."""
+        return self._forward_steps
+
+    @property
+    def backward_steps(self) -> list[tuple[Node, Run]]:
+        """What a backward pass runs, in order."""
+        return self._backward_steps
+
     def forward_pass(self) -> float:
         """Run all layers forward; returns the weighted sum of the losses."""
-        for i, (node, run) in enumerate(self._steps):
-            if i not in self._fused:
+        for node, run in self._forward_steps:
+            try:
                 node.layer.forward(self.ops, run)
+            except NetspecError as error:
+                raise error.at(node.place, (node.name, node.type)) from None
         return self.loss
 
     @property
@@ -243,9 +258,11 @@ class Net:
 
     def backward_pass(self) -> None:
         """Run all layers that need it backward, last first."""
-        for node, run in reversed(self._steps):
-            if node.needs_backward:
+        for node, run in self._backward_steps:
+            try:
                 node.layer.backward(self.ops, run)
+            except NetspecError as error:
+                raise error.at(node.place, (node.name, node.type)) from None
 
 
 def _phase(name: str) -> int:

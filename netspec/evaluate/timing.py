@@ -1,0 +1,93 @@
+"""Time of each layer, forward and backward, on whatever the net's inputs hold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from netspec.graph import Node
+from netspec.net import Net
+from netspec.random import Key, normal_fill
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """Medians over the iterations, in seconds, and the multiply-accumulates done."""
+
+    name: str
+    type: str
+    forward: float
+    backward: float
+    forward_macs: int
+    backward_macs: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Times of a net.
+
+    Attributes:
+        layers: in order of the forward pass.
+        forward, backward: medians of whole passes, in seconds.
+        batch: rows of the first source.
+    """
+
+    layers: list[LayerTime]
+    forward: float
+    backward: float
+    batch: int
+
+
+def fill_inputs(net: Net, seed: int = 0) -> None:
+    """Numbers to compute on: N(0, 50²) in the first top of each source, as an image
+    less its mean has them, and class 0 in the others."""
+    for node in net.graph.sources:
+        for t, top in enumerate(node.tops):
+            data = net.blobs[top].data
+            data[...] = 0
+            if t == 0 and data.ndim > 1:
+                normal_fill(Key(seed, f"{top}/time"), data, 0.0, 50.0)
+
+
+def time_net(net: Net, iterations: int, on_iteration: Callable[[], None]) -> Timing:
+    """Time so many iterations after one that is not counted."""
+    forward: list[list[float]] = []
+    backward: list[list[float]] = []
+    for i in range(iterations + 1):
+        net.begin_pass(iteration=i)
+        net.clear_param_diffs()
+        f = [_seconds(net, node.layer.forward, run) for node, run in net.forward_steps]
+        b = [_seconds(net, node.layer.backward, run) for node, run in net.backward_steps]
+        if i:
+            forward.append(f)
+            backward.append(b)
+            on_iteration()
+    return _timing(net, forward, backward)
+
+
+def _seconds(net: Net, step: Callable[[Any, Any], None], run: Any) -> float:
+    start = time.perf_counter()
+    step(net.ops, run)
+    return time.perf_counter() - start
+
+
+def _timing(net: Net, forward: list[list[float]], backward: list[list[float]]) -> Timing:
+    behind = [node for node, _ in net.backward_steps]
+    slow = {id(n): median(t) for n, t in zip(behind, zip(*backward))}
+    layers = [
+        _layer_time(node, median(times), slow.get(id(node), 0.0))
+        for (node, _), times in zip(net.forward_steps, zip(*forward))
+    ]
+    source = next(net.graph.sources, None)
+    batch = source.top_shapes[0][0] if source and source.top_shapes[0] else 1
+    return Timing(layers, median(map(sum, forward)), median(map(sum, backward)), batch)
+
+
+def _layer_time(node: Node, forward: float, backward: float) -> LayerTime:
+    """A gradient of the data costs as much as a forward pass, one of weights too."""
+    macs = node.layer.macs(node.bottom_shapes, node.top_shapes)
+    gradients = any(node.bottom_gradient) + any(node.param_gradient)
+    return LayerTime(node.name, node.type, forward, backward, macs, gradients * macs)

@@ -1,0 +1,63 @@
+"""Loading weights files into a net, by layer name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from netspec.graph import Graph
+from netspec.layers.fillers import fill
+from netspec.net.blob import Blob
+from netspec.random import Key
+from netspec.weights import (
+    OnMismatch,
+    Report,
+    plan_paper_transplant,
+    plan_transplant,
+    read_weights,
+    target_of,
+)
+
+
+class Loader:
+    """Writes into the parameters of one net."""
+
+    def __init__(self, graph: Graph, blobs: Sequence[Blob], seed: int) -> None:
+        self._graph = graph
+        self._blobs = blobs
+        self._seed = seed
+
+    def load(
+        self,
+        path: str | PathLike[str],
+        on_mismatch: OnMismatch = "error",
+        rename: Mapping[str, str] | None = None,
+        paper: bool = False,
+    ) -> Report:
+        """Plan, then carry out; see :func:`netspec.weights.plan_transplant`.
+
+        With *paper*, only the layers that the VGG paper starts its deeper nets from.
+        """
+        target, weights = target_of(self._graph), read_weights(path)
+        if paper:
+            report = plan_paper_transplant(target, weights)
+        else:
+            report = plan_transplant(
+                target, weights, on_mismatch=on_mismatch, rename=rename
+            )
+        report.apply(self._write, self._reinitialise)
+        return report
+
+    def _param(self, layer: str, index: int) -> int:
+        return self._graph.node(layer).params[index]
+
+    def _write(self, layer: str, index: int, values: np.ndarray[Any, Any]) -> None:
+        self._blobs[self._param(layer, index)].data[...] = values
+
+    def _reinitialise(self, layer: str, index: int) -> None:
+        at = self._param(layer, index)
+        param = self._graph.params[at]
+        fill(param.filler, self._blobs[at].data, Key(self._seed, f"{param.key}/filler"))

@@ -1,0 +1,55 @@
+"""Writing a net's weights, with the net itself where the format has room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from os import PathLike
+from typing import Any
+
+from netspec.net.net import Net
+from netspec.proto import NetParameter
+from netspec.weights import write_caffemodel, write_hdf5
+
+
+def save_weights(net: Net, path: str | PathLike[str]) -> None:
+    """Write a caffemodel, or HDF5 where the name ends in ``.h5``.
+
+    A caffemodel also holds the net as its file has it, with the layers of both
+    phases, so that it can be tested from the one file.
+
+    Raises:
+        DataError: it cannot be written; what was there before is as it was.
+    """
+    if str(path).endswith(".h5"):
+        write_hdf5(str(path), dict(_owned(net)))
+        return
+    blobs = {name: [b.data for b in held] for name, held in net.params.items()}
+    write_caffemodel(str(path), _stored_net(net), blobs)
+
+
+def _owned(net: Net) -> Iterator[tuple[str, list[Any]]]:
+    """Arrays of each layer; None for what a layer before it owns."""
+    seen: set[int] = set()
+    for node in net.graph.nodes:
+        arrays = [None if p in seen else net.param_blobs[p].data for p in node.params]
+        seen.update(node.params)
+        yield node.name, arrays
+
+
+def _stored_net(net: Net) -> NetParameter:
+    """The net's message without layers of another phase that name their weights alike.
+
+    Readers go by layer name, so no two layers may lay claim to the same weights.
+    """
+    present = {id(node.layer.proto.name): node for node in net.graph.nodes}
+    types = {node.name: node.type for node in net.graph.nodes if node.params}
+    stored = NetParameter()
+    stored.CopyFrom(net.spec.message)
+    seen: set[str] = set()
+    del stored.layer[:], present
+    for layer in net.spec.message.layer:
+        if layer.name in types and layer.name in seen:
+            continue
+        seen.add(layer.name)
+        stored.layer.add().CopyFrom(layer)
+    return stored
