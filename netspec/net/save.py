@@ -8,6 +8,7 @@ from typing import Any
 
 from netspec.net.net import Net
 from netspec.proto import NetParameter
+from netspec.spec import filter_net
 from netspec.weights import write_caffemodel, write_hdf5
 
 
@@ -37,19 +38,19 @@ def _owned(net: Net) -> Iterator[tuple[str, list[Any]]]:
 
 
 def _stored_net(net: Net) -> NetParameter:
-    """The net's message without layers of another phase that name their weights alike.
+    """The net's message, less layers of another phase named as one with weights.
 
     Readers go by layer name, so no two layers may lay claim to the same weights.
     """
-    present = {id(node.layer.proto.name): node for node in net.graph.nodes}
-    types = {node.name: node.type for node in net.graph.nodes if node.params}
+    ours = iter(filter_net(net.spec, *net.state).message.layer)
+    mine = next(ours, None)
     stored = NetParameter()
     stored.CopyFrom(net.spec.message)
-    seen: set[str] = set()
-    del stored.layer[:], present
+    del stored.layer[:]
     for layer in net.spec.message.layer:
-        if layer.name in types and layer.name in seen:
+        if layer == mine:
+            mine = next(ours, None)
+        elif layer.name in net.params:
             continue
-        seen.add(layer.name)
         stored.layer.add().CopyFrom(layer)
     return stored

@@ -1,0 +1,1 @@
+"""Training: schedules, update rules, snapshots, and the loop that uses them."""

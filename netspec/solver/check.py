@@ -1,0 +1,234 @@
+"""Refuses solver files that ask for what cannot be, before anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from netspec.errors import SpecError
+from netspec.proto import SolverParameter
+from netspec.registry import suggest
+from netspec.solver.schedules import POLICIES
+from netspec.solver.updates import REGULARIZATIONS, RULES
+from netspec.spec import Located
+
+Solver = Located[SolverParameter]
+Check = Callable[[Solver], None]
+
+# Least allowed value of fields that count something.
+_LEAST = {
+    "average_loss": 1,
+    "iter_size": 1,
+    "test_interval": 0,
+    "max_iter": 0,
+    "display": 0,
+    "snapshot": 0,
+    "snapshot_keep": 0,
+    "plateau_patience": 1,
+    "plateau_drops": 0,
+    "plateau_min_delta": 0,
+}
+# Policies that divide by a field, or subtract from it.
+_POSITIVE = {"step": "stepsize", "sigmoid": "stepsize", "poly": "max_iter"}
+_TRAIN_NETS = ("net", "net_param", "train_net", "train_net_param")
+
+
+def check_solver(solver: Solver) -> None:
+    """Check every field that can be judged without the nets.
+
+    Raises:
+        SpecError: at the field, or at the file where a field is missing.
+    """
+    for check in _CHECKS:
+        check(solver)
+
+
+def fault(solver: Solver, field: str, problem: str, remedy: str) -> SpecError:
+    """An error at a field of the solver; where it is not given, at the file."""
+    return SpecError(problem, remedy, place=solver.place(field), field=field)
+
+
+def _check_type(solver: Solver) -> None:
+    message = solver.message
+    if message.HasField("solver_type") and message.HasField("type"):
+        raise fault(
+            solver,
+            "solver_type",
+            "both type and the old solver_type are given.",
+            "Remove solver_type.",
+        )
+    if message.type not in RULES:
+        raise fault(
+            solver,
+            "type",
+            f"unknown solver type {message.type!r}.",
+            suggest(message.type, RULES),
+        )
+
+
+def _check_counts(solver: Solver) -> None:
+    for field, least in _LEAST.items():
+        value = getattr(solver.message, field)
+        if value < least:
+            raise fault(
+                solver, field, f"{field} is {value:g}.", f"It is at least {least}."
+            )
+
+
+def _check_policy(solver: Solver) -> None:
+    name = solver.message.lr_policy
+    if not name:
+        raise fault(
+            solver, "lr_policy", "the solver has no lr_policy.", _one_of(POLICIES)
+        )
+    if name not in POLICIES:
+        raise fault(
+            solver, "lr_policy", f"unknown lr_policy {name!r}.", suggest(name, POLICIES)
+        )
+    for field in POLICIES[name].needs:
+        if not _given(solver.message, field):
+            raise fault(
+                solver,
+                "lr_policy",
+                f"lr_policy {name!r} needs {field}, which is not given.",
+                f"Add it; its formula uses {', '.join(POLICIES[name].needs)}.",
+            )
+
+
+def _given(message: SolverParameter, field: str) -> bool:
+    """Whether a field, single or repeated, is given."""
+    return any(descriptor.name == field for descriptor, _ in message.ListFields())
+
+
+def _one_of(names: object) -> str:
+    return f"Give one of: {', '.join(names)}."  # type: ignore[arg-type]
+
+
+def _check_policy_values(solver: Solver) -> None:
+    message = solver.message
+    name = message.lr_policy
+    field = _POSITIVE.get(name)
+    if field and getattr(message, field) <= 0:
+        raise fault(
+            solver,
+            field,
+            f"lr_policy {name!r} takes a {field} above 0; it is "
+            f"{getattr(message, field)}.",
+            "Give a number of iterations.",
+        )
+    if name != "fixed" and message.gamma < 0:
+        raise fault(
+            solver,
+            "gamma",
+            f"lr_policy {name!r} takes a gamma of at least 0; it is {message.gamma:g}.",
+            "Give the factor or slope as a positive number.",
+        )
+
+
+def _check_regularization(solver: Solver) -> None:
+    kind = solver.message.regularization_type
+    if kind not in REGULARIZATIONS:
+        raise fault(
+            solver,
+            "regularization_type",
+            f"unknown regularization_type {kind!r}.",
+            suggest(kind, REGULARIZATIONS),
+        )
+
+
+def _check_constants(solver: Solver) -> None:
+    message = solver.message
+    if message.type in ("AdaGrad", "RMSProp") and message.momentum:
+        raise fault(
+            solver,
+            "momentum",
+            f"solver type {message.type!r} has no momentum; it is "
+            f"{message.momentum:g}.",
+            "Remove it, or choose a type with momentum.",
+        )
+    if message.type == "RMSProp" and not 0 <= message.rms_decay < 1:
+        raise _not_below_one(solver, "rms_decay")
+    if message.type == "Adam":
+        for field in ("momentum", "momentum2"):
+            if not 0 <= getattr(message, field) < 1:
+                raise _not_below_one(solver, field)
+
+
+def _not_below_one(solver: Solver, field: str) -> SpecError:
+    return fault(
+        solver,
+        field,
+        f"solver type {solver.message.type!r} takes a {field} from 0 to below 1; it "
+        f"is {getattr(solver.message, field):g}.",
+        "It is the share that a running mean keeps.",
+    )
+
+
+def _check_shards(solver: Solver) -> None:
+    shards = solver.message.shards
+    if shards & (shards - 1):
+        raise fault(
+            solver,
+            "shards",
+            f"shards is {shards}, which is no power of two.",
+            "Give 1, 2, 4, 8 ..., or 0 for the default.",
+        )
+
+
+def _check_train_net(solver: Solver) -> None:
+    given = [f for f in _TRAIN_NETS if solver.message.HasField(f)]
+    if not given:
+        raise fault(solver, "net", "the solver names no net.", _one_of(_TRAIN_NETS))
+    if len(given) > 1:
+        raise fault(
+            solver,
+            given[1],
+            f"both {given[0]} and {given[1]} are given.",
+            "Exactly one of them makes the training net.",
+        )
+
+
+def _check_test_nets(solver: Solver) -> None:
+    message = solver.message
+    named = len(message.test_net_param) + len(message.test_net)
+    generic = message.HasField("net") or message.HasField("net_param")
+    tests = len(message.test_iter)
+    fits = tests >= named if generic else tests == named
+    if tests and not fits:
+        raise fault(
+            solver,
+            "test_iter",
+            f"{named} test nets are named, and test_iter is given {tests} times.",
+            "Give it once for each test net, or not at all: then every test sees the "
+            "whole set once.",
+        )
+    if tests and not message.test_interval:
+        raise fault(
+            solver,
+            "test_iter",
+            "test_iter is given, and test_interval is not.",
+            "Add test_interval, the number of iterations between tests.",
+        )
+
+
+def _check_not_ours(solver: Solver) -> None:
+    if solver.message.snapshot_diff:
+        raise fault(
+            solver,
+            "snapshot_diff",
+            "snapshots do not hold gradients.",
+            "Remove snapshot_diff; nothing that netspec or Caffe does reads them.",
+        )
+
+
+_CHECKS: tuple[Check, ...] = (
+    _check_type,
+    _check_counts,
+    _check_policy,
+    _check_policy_values,
+    _check_regularization,
+    _check_constants,
+    _check_shards,
+    _check_train_net,
+    _check_test_nets,
+    _check_not_ours,
+)

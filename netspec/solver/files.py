@@ -1,0 +1,131 @@
+"""Names of snapshots: where they go, which there are, and which two belong together."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from netspec.errors import DataError, Place
+from netspec.proto import SolverParameter
+from netspec.spec import Located
+
+_WEIGHTS, _STATE, _HDF5 = ".caffemodel", ".solverstate", ".h5"
+_TWIN = {_WEIGHTS: _STATE, _STATE: _WEIGHTS}
+
+
+@dataclass(frozen=True)
+class SnapshotFiles:
+    """The two files of one snapshot."""
+
+    weights: Path
+    state: Path
+
+    @classmethod
+    def named(cls, stem: str, hdf5: bool) -> SnapshotFiles:
+        """STEM.caffemodel and STEM.solverstate, with ``.h5`` behind for HDF5."""
+        end = _HDF5 if hdf5 else ""
+        return cls(Path(stem + _WEIGHTS + end), Path(stem + _STATE + end))
+
+    def remove(self) -> None:
+        """Delete both, the state first, so that no state is left without weights."""
+        self.state.unlink(missing_ok=True)
+        self.weights.unlink(missing_ok=True)
+
+
+def prefix_of(solver: Located[SolverParameter]) -> str:
+    """What snapshots are called before ``_iter_N``.
+
+    Unset, the solver file's name without its extension; a folder, that folder and the
+    same name (Caffe's rule).
+    """
+    given = solver.message.snapshot_prefix
+    own = os.path.splitext(os.path.basename(solver.file))[0] or "snapshot"
+    if not given:
+        return os.path.join(os.path.dirname(solver.file), own)
+    return os.path.join(given, own) if os.path.isdir(given) else given
+
+
+def numbered(prefix: str, iteration: int, solver: SolverParameter) -> SnapshotFiles:
+    """Files of the snapshot after *iteration* iterations."""
+    return SnapshotFiles.named(f"{prefix}_iter_{iteration}", _wants_hdf5(solver))
+
+
+def best(prefix: str, solver: SolverParameter) -> SnapshotFiles:
+    """Files of the snapshot that tested best."""
+    return SnapshotFiles.named(f"{prefix}_best", _wants_hdf5(solver))
+
+
+def _wants_hdf5(solver: SolverParameter) -> bool:
+    return solver.snapshot_format == SolverParameter.HDF5
+
+
+def twin(path: str | Path) -> Path:
+    """The state beside some weights, or the weights beside a state, by name.
+
+    Raises:
+        DataError: the name is of neither.
+    """
+    path = Path(path)
+    end = _HDF5 if path.name.endswith(_HDF5) else ""
+    stem = path.name.removesuffix(end)
+    for suffix, other in _TWIN.items():
+        if stem.endswith(suffix):
+            return path.with_name(stem.removesuffix(suffix) + other + end)
+    raise DataError(
+        "this is the name of neither a .solverstate nor a .caffemodel.",
+        "Resume from one of a snapshot's two files, or from auto.",
+        place=Place(str(path)),
+    )
+
+
+def state_file(path: str | Path) -> Path:
+    """The solverstate of a snapshot that is given by either of its files."""
+    path = Path(path)
+    return path if _STATE in path.name else twin(path)
+
+
+def weights_file(state: Path, learned_net: str) -> Path:
+    """The weights that belong to a state.
+
+    Beside the state, under the name that the state notes or under its own; else where
+    the state says, so that a folder of snapshots may be moved.
+    """
+    named = Path(learned_net) if learned_net else twin(state)
+    candidates = (state.with_name(named.name), twin(state), named)
+    return next((path for path in candidates if path.exists()), candidates[0])
+
+
+def newest_first(prefix: str) -> Iterator[Path]:
+    """The numbered states under a prefix, the highest iteration first."""
+    folder, name = os.path.split(prefix)
+    pattern = re.compile(
+        rf"{re.escape(name)}_iter_(\d+){re.escape(_STATE)}(?:{re.escape(_HDF5)})?"
+    )
+    try:
+        entries = os.listdir(folder or ".")
+    except FileNotFoundError:
+        return
+    found = {entry: match for entry in entries if (match := pattern.fullmatch(entry))}
+    for entry in sorted(found, key=lambda e: (-int(found[e][1]), e)):
+        yield Path(folder) / entry
+
+
+def check_writable(prefix: str) -> None:
+    """Find out before training, not after, that snapshots cannot be written.
+
+    Raises:
+        DataError: the folder is missing or not writable.
+    """
+    probe = Path(f"{prefix}.{os.getpid()}.probe")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise DataError(
+            f"snapshots cannot be written: {error.strerror}.",
+            "Create the folder of snapshot_prefix, or give one that you may write to.",
+            place=Place(f"{prefix}_iter_*"),
+        ) from None
