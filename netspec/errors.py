@@ -83,6 +83,10 @@ class SpecError(NetspecError):
     exit_code = 3
 
 
+class OpenShapeError(SpecError):
+    """The file alone does not tell the shape of a source: its data would."""
+
+
 class DataError(NetspecError):
     """A database, image, weights file or snapshot is missing, broken or unfit."""
 

@@ -61,6 +61,26 @@ def build_graph(
     return builder.finish(net)
 
 
+def check_structure(
+    net: Located[NetParameter], phase: int, level: int = 0, stages: Sequence[str] = ()
+) -> None:
+    """Refuse what is wrong in a net whatever its shapes are.
+
+    For nets whose data is not at hand: every layer's own message, names, and the
+    numbers of bottoms and tops.
+
+    Raises:
+        SpecError: with file, line, column and layer.
+    """
+    net = filter_net(net, phase, level, stages)
+    for draft in insert_splits(_drafts(net), _losses(net)):
+        try:
+            layer = _make_layer(draft.proto, net.message.state.phase)
+            layer.check_arity(len(draft.proto.bottom), _tops_wanted(layer))
+        except SpecError as error:
+            raise draft.explain(error) from None
+
+
 def _drafts(net: Located[NetParameter]) -> list[Draft]:
     return [
         Draft(proto, net.place("layer", i), _locator(net, i))
@@ -86,6 +106,7 @@ class _Stage:
     bottom_shapes: Shapes
     top_shapes: Shapes
     params: tuple[int, ...]
+    param_shapes: Shapes
     loss_weights: tuple[float, ...]
 
 
@@ -105,13 +126,19 @@ class _Builder:
         proto = draft.proto
         layer = _make_layer(proto, self.phase)
         bottom = tuple(self.blobs[name] for name in proto.bottom)
-        layer.check(bottom, _tops_wanted(layer))
+        layer.check_arity(len(bottom), _tops_wanted(layer))
         self._check_names(layer)
         tops = self._top_shapes(layer, bottom)
+        specs = layer.params(bottom)
         stage = _Stage(
-            draft, layer, _top_names(proto, len(tops)), bottom, tops,
-            self.table.add_layer(proto, layer.params(bottom)),
-            _loss_weights(layer, len(tops)),
+            draft=draft,
+            layer=layer,
+            tops=_top_names(proto, len(tops)),
+            bottom_shapes=bottom,
+            top_shapes=tops,
+            params=self.table.add_layer(proto, specs),
+            param_shapes=tuple(spec.shape for spec in specs),
+            loss_weights=_loss_weights(layer, len(tops)),
         )
         self._publish(stage)
 
@@ -255,6 +282,7 @@ def _node(stage: _Stage, flow: Flow) -> Node:
         bottom_shapes=stage.bottom_shapes,
         top_shapes=stage.top_shapes,
         params=stage.params,
+        param_shapes=stage.param_shapes,
         bottom_gradient=tuple(flow.bottom),
         param_gradient=tuple(flow.param),
         loss_weights=stage.loss_weights,

@@ -54,6 +54,8 @@ class Node:
     Attributes:
         params: indices into :attr:`Graph.params`; a shared parameter appears in
             several nodes.
+        param_shapes: this layer's own view of each; a parameter shared with share_mode
+            PERMISSIVE may have another shape at its owner.
         bottom_gradient: which bottoms get a gradient in backward.
         param_gradient: which parameters get a gradient in backward.
         loss_weights: weight of each top in the net's loss, 0 for most.
@@ -65,6 +67,7 @@ class Node:
     bottom_shapes: Shapes
     top_shapes: Shapes
     params: tuple[int, ...]
+    param_shapes: Shapes
     bottom_gradient: tuple[bool, ...]
     param_gradient: tuple[bool, ...]
     loss_weights: tuple[float, ...]

@@ -163,18 +163,18 @@ class Layer:
     def setup(self) -> None:
         """Read the layer's message.  Raises SpecError, with ``field=`` where known."""
 
-    def check(self, bottom: Shapes, tops: int) -> None:
+    def check_arity(self, bottoms: int, tops: int) -> None:
         """Refuse wrong numbers of bottoms and tops."""
-        self._check_arity("bottoms", self.bottoms, len(bottom))
-        self._check_arity("tops", self.tops, tops)
-
-    def _check_arity(self, what: str, arity: Arity, found: int) -> None:
-        if found not in arity:
-            raise SpecError(
-                f"takes {arity} {what}, and has {found}.",
-                f"Give it {arity}.",
-                field=what[:-1],
-            )
+        for what, arity, found in (
+            ("bottom", self.bottoms, bottoms),
+            ("top", self.tops, tops),
+        ):
+            if found not in arity:
+                raise SpecError(
+                    f"takes {arity} {what}(s), and has {found}.",
+                    f"Give it {arity}.",
+                    field=what,
+                )
 
     def infer_shapes(self, bottom: Shapes) -> Shapes:
         """Shapes of the tops; by default the first bottom's.

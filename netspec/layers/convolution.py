@@ -48,12 +48,12 @@ class Convolution(Layer):
                 field=f"{PREFIX}.group",
             )
 
-    def check(self, bottom: Shapes, tops: int) -> None:
+    def check_arity(self, bottoms: int, tops: int) -> None:
         """As many tops as bottoms."""
-        super().check(bottom, tops)
-        if tops != len(bottom):
+        super().check_arity(bottoms, tops)
+        if tops != bottoms:
             raise SpecError(
-                f"has {len(bottom)} bottoms and {tops} tops.",
+                f"has {bottoms} bottoms and {tops} tops.",
                 "Give it one top for each bottom.",
                 field="top",
             )

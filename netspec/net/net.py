@@ -64,7 +64,7 @@ class Net:
         self.spec = model if isinstance(model, Located) else read_net(model)
         self.ops = open_device(device)
         self.device, self.lean, self.seed, self.dtype = device, lean, seed, dtype
-        self._state = (_phase(phase), level, tuple(stages))
+        self.state = (_phase(phase), level, tuple(stages))
         self._feeding = feeding or Feeding()
         self.graph: Graph = self._build()
         self.arena: Arena
@@ -79,7 +79,7 @@ class Net:
             self.load(weights)
 
     def _build(self) -> Graph:
-        return build_graph(self.spec, *self._state, self._feeding)
+        return build_graph(self.spec, *self.state, self._feeding)
 
     def _bind(self) -> None:
         backward = any(node.needs_backward for node in self.graph.nodes)
