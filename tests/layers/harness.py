@@ -57,7 +57,7 @@ def make_layer(text: str, bottoms: int = 1, tops: int = 1, phase: int = TRAIN) -
 def infer(text: str, shapes: Shapes, tops: int = 1, phase: int = TRAIN) -> Shapes:
     """Top shapes of a layer, its arity checked as a graph does it."""
     layer = make_layer(text, len(shapes), tops, phase)
-    layer.check(shapes, len(layer.proto.top))
+    layer.check_arity(len(shapes), len(layer.proto.top))
     return layer.infer_shapes(shapes)
 
 
@@ -94,7 +94,7 @@ class Trial:
         self.layer = make_layer(text, len(bottoms), tops, phase)
         self.start = [self._array(b) for b in bottoms]
         self.shapes: Shapes = tuple(b.shape for b in self.start)
-        self.layer.check(self.shapes, len(self.layer.proto.top))
+        self.layer.check_arity(len(self.shapes), len(self.layer.proto.top))
         self.top_shapes = self.layer.infer_shapes(self.shapes)
         self.run = Run(geometry=self.layer.geometry(self.shapes), **run)
         if "key" not in run:
@@ -213,14 +213,14 @@ def check_gradients(trial: Trial, tolerance: float = 1e-6, step: float = 1e-5) -
     found = [_copy(d) for d in trial.backward(weights)]
     for i, diff in enumerate(found):
         if diff is not None:
-            _check(objective, trial.start[i], diff, trial, tolerance, step, f"bottom {i}")
+            where = trial.start[i], diff, trial
+            _check(objective, *where, tolerance, step, f"bottom {i}")
     objective()
     trial.backward(weights)
     for i, diff in enumerate([_copy(d) for d in trial.param_diff]):
         if diff is not None:
-            _check(
-                objective, trial.run.param[i], diff, trial, tolerance, step, f"param {i}"
-            )
+            where = trial.run.param[i], diff, trial
+            _check(objective, *where, tolerance, step, f"param {i}")
 
 
 def check_param_diffs_add_up(trial: Trial) -> None:

@@ -1,0 +1,128 @@
+"""What loss layers share: their shapes, labels and normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from netspec.backends.base import AxisSplit
+from netspec.errors import DataError, SpecError
+from netspec.layers.base import Array, Layer, Run, Shapes, exactly
+from netspec.proto import LossParameter
+from netspec.shapes import Shape, count, describe
+
+
+class Loss(Layer):
+    """Base of losses: two bottoms with one batch size, a scalar top with weight 1.
+
+    Of a batch that is cut into shards each shard's loss is its share of the whole
+    batch's: the shares add up.
+    """
+
+    bottoms, tops = exactly(2), exactly(1)
+    is_loss = True
+
+    def infer_shapes(self, bottom: Shapes) -> Shapes:
+        """A scalar."""
+        one_batch(bottom[0], bottom[1])
+        return ((),)
+
+
+def one_batch(data: Shape, label: Shape) -> None:
+    """Refuse bottoms that differ in their first axis, or have none."""
+    if not data or not label or data[0] != label[0]:
+        raise SpecError(
+            f"bottom 0 has shape {describe(data)}, bottom 1 has {describe(label)}: "
+            "their batches differ.",
+            "Both must have the same first axis.",
+            field="bottom.1",
+        )
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """What a labelled loss divides its sum by: Caffe's ``loss_param``.
+
+    Attributes:
+        mode: a LossParameter.NormalizationMode.
+        ignore: the label that does not count, or None.
+    """
+
+    mode: int
+    ignore: int | None
+
+    @classmethod
+    def read(
+        cls, param: LossParameter, default: int = LossParameter.VALID
+    ) -> Normalization:
+        """From the message; the old ``normalize`` acts where ``normalization`` is not
+        given, and *default* where neither is."""
+        mode = default
+        if param.HasField("normalization"):
+            mode = param.normalization
+        elif param.HasField("normalize"):
+            mode = LossParameter.VALID if param.normalize else LossParameter.BATCH_SIZE
+        ignore = param.ignore_label if param.HasField("ignore_label") else None
+        return cls(mode, ignore)
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the divisor is known only when the labels are."""
+        return self.mode == LossParameter.VALID and self.ignore is not None
+
+    def divisor(self, run: Run, batch: int, places: int) -> float | None:
+        """The divisor for the whole batch, or None: the labels at hand, counted.
+
+        Args:
+            run: holds the number of shards, and the count over all of them.
+            batch: images of the shard.
+            places: labels of the shard.
+        """
+        if self.mode == LossParameter.NONE:
+            return 1.0
+        if self.mode == LossParameter.BATCH_SIZE:
+            return max(1.0, batch * run.shards)
+        if self.needs_labels:
+            return None if run.normalizer is None else max(1.0, run.normalizer)
+        return max(1.0, places * run.shards)
+
+    def valid_count(self, labels: Array) -> int:
+        """Labels of a whole batch (any shape) that count."""
+        if self.ignore is None:
+            return int(labels.size)
+        return int((labels.astype("int64") != self.ignore).sum())
+
+
+def check_label_count(axis: AxisSplit, bottom: Shapes) -> None:
+    """Refuse labels (bottom 1) that are not one for each place of the scores."""
+    scores, labels = bottom
+    if axis.places != count(labels):
+        raise SpecError(
+            f"bottom 1 ({describe(labels)}) holds {count(labels)} labels for the "
+            f"{axis.places} places of bottom 0 ({describe(scores)}, {axis.size} "
+            "classes).",
+            "Scores of N x C x H x W on axis 1 take N x H x W labels from 0 to C - 1.",
+            field="bottom.1",
+        )
+
+
+def check_labels(
+    ops: Any, run: Run, labels: Array, axis: AxisSplit, ignore: int | None
+) -> None:
+    """Refuse a label that is no class.
+
+    Raises:
+        DataError: names the value, the row in the batch and the number of classes.
+    """
+    at = ops.first_bad_label(labels, axis.size, ignore)
+    if at >= 0:
+        value = float(labels.reshape(-1)[at])
+        rows = labels.shape[0] if labels.ndim else 1
+        row = run.first_sample + at * rows // labels.size
+        unless = "" if ignore is None else f" or {ignore}, which is ignored"
+        raise DataError(
+            f"label {value:g} in row {row} of the batch is outside 0 to "
+            f"{axis.size - 1}: there are {axis.size} classes.",
+            f"Labels run from 0 to {axis.size - 1}{unless}. Correct the label, or the "
+            "num_output of the layer that makes the scores.",
+        )

@@ -1,0 +1,63 @@
+"""What layers that are fed from outside have in common."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from netspec.errors import SpecError
+from netspec.layers.base import Layer, Run, Shapes, exactly
+
+
+class Source(Layer):
+    """A layer without bottoms whose tops somebody else fills before forward.
+
+    Shapes come from the prototxt where it tells enough; otherwise the caller probes
+    the data and passes :meth:`batch_shapes` of what it found to the graph.
+    """
+
+    bottoms = exactly(0)
+    is_source = True
+    fills_itself: ClassVar[bool] = False  # DummyData: nobody needs to feed it
+    backward_reads_bottom = False
+
+    def batch_shapes(self, records: Shapes) -> Shapes:
+        """Shapes of the tops for one batch.
+
+        Args:
+            records: shape of one record for each top, without the batch axis; an
+                image as it is stored: (C, H, W).
+        """
+        raise NotImplementedError(type(self).__name__)
+
+    def forward(self, ops: Any, run: Run) -> None:
+        """Nothing: the tops are filled already."""
+
+    def backward(self, ops: Any, run: Run) -> None:
+        """Nothing: there is no bottom."""
+
+
+def one_for_all(values: list[Any], tops: int, field: str, missing: Any = None) -> list:
+    """A repeated field that is given once for all tops or once for each.
+
+    *missing* is what an absent field means; None: it must be given.
+
+    Raises:
+        SpecError: another number of values.
+    """
+    if not values and missing is not None:
+        return [missing] * tops
+    if len(values) not in (1, tops):
+        raise SpecError(
+            f"{field} is given {len(values)} times for {tops} tops.",
+            "Give it once, or once for each top.",
+            field=field,
+        )
+    return list(values) if len(values) == tops else [values[0]] * tops
+
+
+def positive(value: int, field: str) -> int:
+    """*value*, refused when it is not above 0."""
+    if value < 1:
+        name = field.rsplit(".", 1)[-1]
+        raise SpecError(f"{name} is {value}.", "Give a number above 0.", field=field)
+    return value
