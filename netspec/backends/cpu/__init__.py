@@ -1,0 +1,27 @@
+"""The default backend: compiled kernels and BLAS on all cores, float32."""
+
+from __future__ import annotations
+
+from netspec.backends.cpu.affine import CpuAffineOps
+from netspec.backends.cpu.batch_norm import CpuBatchNormOps
+from netspec.backends.cpu.convolution import CpuConvolutionOps
+from netspec.backends.cpu.elementwise import CpuElementwiseOps
+from netspec.backends.cpu.lrn import CpuLrnOps
+from netspec.backends.cpu.pooling import CpuPoolingOps
+from netspec.backends.cpu.update import CpuUpdateOps
+from netspec.backends.numpy_ops import NumpyOps
+
+
+class CpuOps(
+    CpuConvolutionOps,
+    CpuPoolingOps,
+    CpuLrnOps,
+    CpuBatchNormOps,
+    CpuAffineOps,
+    CpuElementwiseOps,
+    CpuUpdateOps,
+    NumpyOps,
+):
+    """float32 compiled; other float types by the reference."""
+
+    name = "cpu"

@@ -1,0 +1,46 @@
+"""Nets that Caffe refuses are refused, at their line; nets that it takes are taken."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from netspec.errors import NetspecError
+from netspec.graph import build_graph
+from netspec.net import Net
+from netspec.proto import TRAIN
+from netspec.spec import read_net
+from tests.golden import golden_folder
+
+FORM = re.compile(r"\S+:\d+:\d+: layer '\w+' \([\w?]+\): .+\.\n  .+[.?]", re.DOTALL)
+
+
+def cases(kind: str) -> list:
+    index = golden_folder() / "errors" / "index.json"
+    if not index.is_file():
+        reason = f"no golden data at {golden_folder()}: set NETSPEC_TEST_DATA"
+        return [pytest.param(None, marks=pytest.mark.skip(reason=reason))]
+    return [pytest.param(c, id=c["name"]) for c in json.loads(index.read_text())[kind]]
+
+
+@pytest.mark.parametrize("case", cases("cases"))
+def test_what_caffe_refuses_is_refused_with_place_and_remedy(case) -> None:
+    path = golden_folder() / "errors" / case["file"]
+    with pytest.raises(NetspecError) as caught:
+        graph = build_graph(read_net(path), TRAIN)
+        assert case["stage"] == "backward", graph
+        net = Net(path, phase="train", device="numpy")
+        net.forward()
+        net.backward()
+    assert FORM.fullmatch(str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize("case", cases("accepted"))
+def test_what_caffe_takes_is_taken(case) -> None:
+    graph = build_graph(read_net(golden_folder() / "errors" / case["file"]), TRAIN)
+    assert [[n.name, n.type] for n in graph.nodes] == case["layers"]
+    assert list(graph.outputs) == case["outputs"]
+    named = {k: list(v) for k, v in graph.blobs.items() if ":" not in k}
+    assert named == {k: v for k, v in case["blobs"].items() if k != "(automatic)"}
