@@ -100,7 +100,7 @@ def _remedy(inside: Descriptor, name: str) -> str:
     if homes:
         return f"It is a field of {', '.join(homes)}."
     if fork:
-        return f"It comes from {fork}, whose layers netspec does not have."
+        return f"It comes from {fork}, whose files netspec does not read."
     remedy = suggest(name, inside.fields_by_name)
     if len(remedy) > 400:  # all the fields of a net or layer help nobody
         return "protos/netspec.proto lists the fields there are."

@@ -30,17 +30,19 @@ class Spot:
     def find(self, path: tuple[str | int, ...]) -> Spot:
         """The deepest known spot along a path of field names and indices.
 
-        A name without an index means the first value of that field.
+        A name without an index means the first value of that field; an index may be
+        a string of digits, as in the dotted field of an error.
         """
         here = self
         values: list[Spot] = []
         for step in path:
-            if isinstance(step, str):
-                values = here.fields.get(step, [])
-                step = 0
-            if step >= len(values):
+            if str(step).isdecimal():
+                index = int(step)
+            else:
+                values, index = here.fields.get(str(step), []), 0
+            if index >= len(values):
                 break
-            here = values[step]
+            here = values[index]
         return here
 
     def add(self, name: str, offset: int) -> Spot:

@@ -8,28 +8,35 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from netspec.errors import SpecError
+from netspec.errors import DataError, Place, SpecError
 from netspec.proto import NetParameter, SolverParameter
 from netspec.spec.locate import Located, Places
+from netspec.spec.skeleton import without_blobs
 from netspec.spec.text import parse_text
 from netspec.spec.upgrade import upgrade_net, upgrade_solver
+from netspec.spec.wire import Message as WireMessage
 
 M = TypeVar("M", bound=Message)
 _BINARY_NAMES = (".caffemodel", ".binaryproto", ".bin")
+_HEAD = 4096  # bytes that tell text from binary
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def read_net(path: str | os.PathLike[str]) -> Located[NetParameter]:
+def read_net(
+    path: str | os.PathLike[str], weights: bool = False
+) -> Located[NetParameter]:
     """Read a net from a prototxt or a binary file, upgraded to today's spelling.
 
-    A binary file's weights are part of the message; for large ones use
-    netspec.weights, which does not copy them.
+    Args:
+        path: text or binary, told apart by content.
+        weights: whether the blobs of a binary file become part of the message; they
+            are copied, so use netspec.weights for what needs only them.
 
     Raises:
         SpecError: where there is no such file, it is neither text nor binary, or its
             text is wrong; with file, line and column.
     """
-    return upgrade_net(_read(Path(path), NetParameter()))
+    return upgrade_net(_read(Path(path), NetParameter(), weights))
 
 
 def read_solver(path: str | os.PathLike[str]) -> Located[SolverParameter]:
@@ -38,7 +45,7 @@ def read_solver(path: str | os.PathLike[str]) -> Located[SolverParameter]:
     Raises:
         SpecError: as :func:`read_net`.
     """
-    return upgrade_solver(_read(Path(path), SolverParameter()))
+    return upgrade_solver(_read(Path(path), SolverParameter(), True))
 
 
 def parse_net(text: str, file: str = "<text>") -> Located[NetParameter]:
@@ -77,21 +84,22 @@ def upgraded_from(located: Located[M]) -> tuple[str, ...]:
     return located.upgraded
 
 
-def _read(path: Path, message: M) -> Located[M]:
-    data = _bytes_of(path)
+def _read(path: Path, message: M, weights: bool) -> Located[M]:
+    data = _bytes_of(path, _HEAD)
     if _is_binary(path, data):
-        return _decode(path, data, message)
+        return _decode(path, data, message, weights)
     # Bytes that are not UTF-8 are faults only outside comments: old files have them.
-    text = data.decode("utf-8-sig", "surrogateescape").replace("\r\n", "\n")
-    located = parse_as_written(text, message, str(path))
+    text = _bytes_of(path).decode("utf-8-sig", "surrogateescape")
+    located = parse_as_written(text.replace("\r\n", "\n"), message, str(path))
     if not message.ListFields():
         raise _fault(path, "the file is empty.", f"A {_kind(message)} was expected.")
     return located
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(path: Path, size: int = -1) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(size)
     except FileNotFoundError:
         raise _fault(path, "there is no such file.", _similar(path)) from None
     except IsADirectoryError:
@@ -114,20 +122,24 @@ def _similar(path: Path) -> str:
     return f"Did you mean {str(path.parent / near[0])!r}?" if near else ""
 
 
-def _is_binary(path: Path, data: bytes) -> bool:
+def _is_binary(path: Path, head: bytes) -> bool:
     """Text has no control characters, binary messages have them near the start."""
-    controls = set(data[:4096]) & (set(range(32)) - set(b"\t\n\v\f\r"))
-    return bool(controls) or (bool(data) and path.suffix in _BINARY_NAMES)
+    controls = set(head) & (set(range(32)) - set(b"\t\n\v\f\r"))
+    return bool(controls) or (bool(head) and path.suffix in _BINARY_NAMES)
 
 
-def _decode(path: Path, data: bytes, message: M) -> Located[M]:
-    if data.startswith(_HDF5):
+def _decode(path: Path, head: bytes, message: M, weights: bool) -> Located[M]:
+    if head.startswith(_HDF5):
         remedy = f"It holds weights; a {_kind(message)} was expected."
         raise _fault(path, "this is an HDF5 file.", remedy)
     try:
+        if weights:
+            data = _bytes_of(path)
+        else:
+            data = without_blobs(WireMessage.map(path, _kind(message)))
         message.ParseFromString(data)
         whole = message.IsInitialized()
-    except (DecodeError, UnicodeDecodeError):
+    except (DecodeError, UnicodeDecodeError, DataError):
         whole = False
     if not whole or not message.ListFields():
         raise _fault(
@@ -135,6 +147,9 @@ def _decode(path: Path, data: bytes, message: M) -> Located[M]:
             f"this is neither text nor a binary {_kind(message)}.",
             "The file is damaged, cut short, or of another kind.",
         )
+    if isinstance(message, NetParameter) and not (message.layer or message.layers):
+        remedy = "A mean image, a record or a solver state may look like this."
+        raise _fault(path, "this binary file has no layers, so it is no net.", remedy)
     return Located(message, Places(str(path)))
 
 
@@ -143,6 +158,4 @@ def _kind(message: Message) -> str:
 
 
 def _fault(path: Path, problem: str, remedy: str) -> SpecError:
-    from netspec.errors import Place
-
     return SpecError(problem, remedy, place=Place(str(path)))

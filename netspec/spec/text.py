@@ -15,7 +15,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from netspec.errors import SpecError
-from netspec.spec.hints import layer_of, unknown_field, wrong_value
+from netspec.spec.hints import unknown_field, wrong_value
 from netspec.spec.locate import Places, Spot, place_at
 from netspec.spec.tokens import (
     END,
@@ -183,12 +183,15 @@ class _Parser:
         inner = inner.add() if field.repeated else inner
         if not field.repeated:
             inner.SetInParent()
-        self.opened.append(self.at)
+        opened = self.at
+        self.opened.append(opened)
         self.at += 1
         try:
             self.fields(inner, spot, closing)
         except SpecError as error:
-            raise error.at(layer=layer_of(inner)) from None
+            if field.name in ("layer", "layers"):
+                error.at(layer=self.layer(opened))
+            raise
         self.opened.pop()
 
     # Faults
@@ -198,13 +201,27 @@ class _Parser:
         place = place_at(self.file, self.text, self.offsets[token])
         raise SpecError(problem, remedy, place=place)
 
+    def layer(self, opened: int) -> tuple[str, str] | None:
+        """Name and type of the layer whose brace is given, whether read yet or not."""
+        found: dict[str, str] = {}
+        depth = 0
+        for token in range(opened, len(self.words) - 2):
+            word, colon, value = self.words[token : token + 3]
+            depth += (word in _CLOSING) - (word in _CLOSING.values())
+            if depth == 0:
+                break
+            if depth == 1 and word in ("name", "type") and colon == ":":
+                found.setdefault(word, value.strip("\"'"))
+        return (found["name"], found.get("type", "?")) if "name" in found else None
+
     def line(self, offset: int) -> int:
         return place_at(self.file, self.text, offset).line
 
     def unknown(self, message: Message) -> NoReturn:
         name = self.words[self.at]
         line = self.line(self.offsets[self.opened[-1]]) if self.opened else 0
-        self.fail(self.at, *unknown_field(type(message).DESCRIPTOR, name, line))
+        inside = message.DESCRIPTOR
+        self.fail(self.at, *unknown_field(inside, name, line))  # type: ignore[arg-type]
 
     def given_twice(self, name: str, first: Spot) -> NoReturn:
         self.fail(
