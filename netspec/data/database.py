@@ -1,0 +1,109 @@
+"""A database of Datums as a source of pictures: LMDB, as Caffe writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netspec.data.datum import Datum, parse_datum, pixels
+from netspec.data.decode import Channels, decode
+from netspec.data.mdb import MdbFile
+from netspec.data.naming import about, printable
+from netspec.data.protocols import Pixels
+from netspec.errors import DataError
+
+CREATE = "netspec data create IMAGE_FOLDER LIST_FILE"
+
+
+class Database:
+    """The pictures and labels of an LMDB of Datums, by record number.
+
+    Args:
+        path: folder that holds a ``data.mdb``, or that file.
+        channels: what encoded Datums are decoded to; others stay as they are.
+
+    Raises:
+        DataError: missing, damaged, empty, or another kind of database.
+    """
+
+    fixed_shape = False  # one record may differ from the next
+
+    def __init__(self, path: Path, channels: Channels = Channels.NATIVE) -> None:
+        check_is_lmdb(path)
+        self.path = path
+        self.channels = channels
+        self.mdb = MdbFile(path)
+        if not len(self.mdb):
+            raise DataError(
+                f"database '{path}' has no records.",
+                f"Make it anew: {CREATE} '{path}'.",
+            )
+
+    def __len__(self) -> int:
+        return len(self.mdb)
+
+    @property
+    def decodes(self) -> bool:
+        """Whether the first record, and so most likely the rest, is an image file."""
+        return bool(self.datum(0).encoded)
+
+    def datum(self, index: int) -> Datum:
+        """Record *index* as it is stored."""
+        value = self.mdb.item(index)[1]
+        try:
+            return parse_datum(value)
+        except DataError as error:
+            raise about(self.describe(index), error) from None
+
+    def record(self, index: int) -> tuple[Pixels, int]:
+        """Pixels of shape (C, H, W), 3 channels being BGR, and label.
+
+        Raises:
+            DataError: the record is damaged; names its key.
+        """
+        datum = self.datum(index)
+        try:
+            return datum_pixels(datum, self.channels), datum.label
+        except DataError as error:
+            raise about(self.describe(index), error) from None
+
+    def key(self, index: int) -> str:
+        """Key of record *index*, as messages print it."""
+        return printable(self.mdb.item(index)[0])
+
+    def describe(self, index: int) -> str:
+        """What record *index* is called in messages."""
+        return f"record '{self.key(index)}' of database '{self.path}'"
+
+
+def datum_pixels(datum: Datum, channels: Channels) -> Pixels:
+    """The pixels of a Datum, decoded where it holds an image file: (C, H, W)."""
+    if datum.encoded:
+        return decode(datum.data, channels).transpose(2, 0, 1)
+    return pixels(datum)
+
+
+def check_is_lmdb(path: Path) -> None:
+    """Refuse what is not an LMDB, and say how to get one.
+
+    Raises:
+        DataError: nothing there, a LevelDB, or a folder of something else.
+    """
+    if not path.exists():
+        raise DataError(
+            f"there is no database '{path}'.", f"Make it: {CREATE} '{path}'."
+        )
+    if is_leveldb(path):
+        raise DataError(
+            f"database '{path}' is a LevelDB, which is not read.",
+            f"Make an LMDB of its images: {CREATE} '{path}'.",
+        )
+    if path.is_dir() and not (path / "data.mdb").exists():
+        raise DataError(
+            f"folder '{path}' holds no data.mdb: it is not an LMDB.",
+            f"Make one: {CREATE} '{path}'.",
+        )
+
+
+def is_leveldb(path: Path) -> bool:
+    """Whether a folder holds a LevelDB."""
+    return (path / "CURRENT").is_file() and not (path / "data.mdb").exists()

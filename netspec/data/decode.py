@@ -1,0 +1,168 @@
+"""Image files to pixels and back, with OpenCV's conventions, which are Caffe's.
+
+Pixels are arrays of shape (H, W, C), uint8; three channels are blue, green, red.
+JPEG goes through simplejpeg, and whatever that refuses, or is no JPEG, through Pillow.
+Both use libjpeg-turbo with the accurate transform, as OpenCV does.
+"""
+
+from __future__ import annotations
+
+import io
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Picture = NDArray[np.uint8]
+
+MOST_PIXELS = 89_478_485  # Pillow's own limit: 256 MB of RGB
+_JPEG = b"\xff\xd8\xff"
+# Formats that OpenCV reads too; others run interpreters or have no use here.
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
+_REPLACE = "Replace the file, or leave it out."
+_ORIENTATION = 0x0112  # EXIF tag
+
+
+class Channels(Enum):
+    """What to decode to.  COLOR and GRAY turn a photo upright as its EXIF says."""
+
+    NATIVE = "native"  # as stored: 1, 3, or 4 with transparency
+    COLOR = "color"
+    GRAY = "gray"
+
+
+def decode(data: bytes | memoryview, channels: Channels) -> Picture:
+    """The pixels of an image file: (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA.
+
+    Raises:
+        DataError: not an image, damaged, cut short, or more than ``MOST_PIXELS``.
+    """
+    if data[:3] == _JPEG and not (channels is not Channels.NATIVE and _has_exif(data)):
+        picture = _decode_jpeg(data, channels)
+        if picture is not None:
+            return picture
+    return _decode_any(data, channels)
+
+
+def _has_exif(data: bytes | memoryview) -> bool:
+    return b"Exif\0\0" in bytes(data[:4096])
+
+
+def _decode_jpeg(data: bytes | memoryview, channels: Channels) -> Picture | None:
+    """A sound JPEG's pixels; None where a slower, more tolerant decoder must judge."""
+    import simplejpeg
+
+    try:
+        height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+        _check_size(width, height)
+        gray = channels is Channels.GRAY or (
+            channels is Channels.NATIVE and space == "Gray"
+        )
+        return simplejpeg.decode_jpeg(data, "GRAY" if gray else "BGR")
+    except ValueError:
+        return None
+
+
+def _decode_any(data: bytes | memoryview, channels: Channels) -> Picture:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            _check_size(*image.size)
+            if channels is Channels.GRAY:
+                image.draft("L", image.size)  # a JPEG's own luminance
+            return _pixels(image, channels)
+    except DataError:
+        raise
+    except Image.UnidentifiedImageError:
+        raise DataError("is not an image of a known format.", _REPLACE) from None
+    # What a decoder raises on a hostile file is anybody's guess.
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise DataError(f"cannot be decoded: {reason}.", _REPLACE) from None
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise DataError(
+            f"has {width} x {height} pixels.",
+            f"At most {MOST_PIXELS:,} are decoded: shrink the image.",
+        )
+
+
+def _pixels(image: Image.Image, channels: Channels) -> Picture:
+    deep = image.mode.startswith("I")
+    if image.mode == "F" or (deep and channels is Channels.NATIVE):
+        raise DataError(
+            f"has more than 8 bits a sample (mode {image.mode}).",
+            "Convert it to 8 bits, or force colour or grey.",
+        )
+    if channels is Channels.NATIVE:
+        return _array(image, _native_mode(image))
+    upright = _upright(_eight_bits(image) if deep else image)
+    return _array(upright, "L" if channels is Channels.GRAY else "RGB")
+
+
+def _native_mode(image: Image.Image) -> str:
+    if image.mode in ("1", "L"):
+        return "L"
+    return "RGBA" if image.has_transparency_data else "RGB"
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """The upper eight of sixteen bits."""
+    from PIL import Image
+
+    high = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255)
+    return Image.fromarray(high.astype(np.uint8))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    from PIL import ImageOps
+
+    if image.getexif().get(_ORIENTATION, 1) == 1:
+        return image
+    return ImageOps.exif_transpose(image)
+
+
+def _array(image: Image.Image, mode: str) -> Picture:
+    if image.mode != mode:
+        image = image.convert(mode)
+    raw = {"L": "L", "RGB": "BGR", "RGBA": "BGRA"}[mode]
+    flat = np.frombuffer(image.tobytes("raw", raw), np.uint8)
+    return flat.reshape(image.height, image.width, len(raw))
+
+
+_QUALITY = 95  # of a JPEG; this and the halved colour are OpenCV's defaults
+_ENCODERS = {"jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "bmp": "BMP"}
+
+
+def encode(picture: Picture, kind: str) -> bytes:
+    """An image file of *kind* ("jpg", "png" or "bmp") with these pixels.
+
+    Raises:
+        DataError: unknown kind.
+    """
+    from PIL import Image
+
+    if kind not in _ENCODERS:
+        raise DataError(
+            f"cannot encode to {kind!r}.", f"Choose from: {', '.join(_ENCODERS)}."
+        )
+    image = Image.fromarray(
+        picture[:, :, 0] if picture.shape[2] == 1 else to_rgb(picture)
+    )
+    out = io.BytesIO()
+    image.save(out, _ENCODERS[kind], quality=_QUALITY, subsampling="4:2:0")
+    return out.getvalue()
+
+
+def to_rgb(picture: Picture) -> Picture:
+    """A BGR picture as RGB."""
+    return np.ascontiguousarray(picture[:, :, ::-1])

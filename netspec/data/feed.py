@@ -1,0 +1,135 @@
+"""Feeds: what fills the tops of a data layer, sample after sample.
+
+    feed = Feed(layer, TRAIN, seed=1)
+    data, label = feed.read(first=6400, count=64)
+
+Sample numbers count from the start of training and never end: sample *n* is record
+``n % size`` of epoch ``n // size``, whatever came before and whoever asks.  So shards,
+devices, workers and resumed runs all see one stream.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from netspec.data.memory import Arrays
+from netspec.data.opening import OPENERS, Request
+from netspec.data.order import Order
+from netspec.errors import DataError, NetspecError, UsageError
+from netspec.proto import TRAIN, LayerParameter
+from netspec.shapes import Shape
+
+Floats = NDArray[np.float32]
+
+
+class Feed:
+    """The stream of samples of one data layer.
+
+    Args:
+        layer: a Data, ImageData, HDF5Data or MemoryData layer.
+        phase: TRAIN crops at random, TEST in the centre.
+        seed: of shuffling, crops, mirrors and rand_skip.
+        root: folder that the relative paths in the layer start from.
+
+    Attributes:
+        tops: names of the layer's tops.
+        batch_size: of the layer.
+        decodes: whether samples are image files, so that reading ahead on several
+            threads pays.
+        workers: threads to read ahead on: as the layer says, or chosen by the cores.
+        prefetch: ranges to keep ready, as the layer says.
+        fixed_shape: whether all samples are known to have one shape.
+
+    Raises:
+        SpecError: the layer's message is wrong.
+        DataError: what it names is missing, damaged or unfit.
+    """
+
+    def __init__(
+        self,
+        layer: LayerParameter,
+        phase: int = TRAIN,
+        *,
+        seed: int = 0,
+        root: Path | str = ".",
+    ) -> None:
+        self._layer = (layer.name, layer.type)
+        self.tops = tuple(layer.top)
+        request = Request(layer, phase == TRAIN, seed, Path(root))
+        try:
+            opened = OPENERS[layer.type](request)
+        except NetspecError as error:
+            raise error.at(layer=self._layer) from None
+        self._reader, self._order = opened.reader, opened.order
+        self.batch_size, self.prefetch = opened.batch, opened.prefetch
+        self.decodes = self._reader.decodes
+        self.workers = opened.workers or (_cores() if self.decodes else 1)
+        self.fixed_shape = self._reader.fixed_shape
+
+    @property
+    def size(self) -> int:
+        """Records an epoch."""
+        return self._order.size
+
+    def shapes(self, batch: int | None = None) -> tuple[Shape, ...]:
+        """Shapes of the tops for a batch; where records differ, by the first."""
+        count = self.batch_size if batch is None else batch
+        return tuple((count, *shape) for shape in self._reader.shapes())
+
+    def read(
+        self, first: int, count: int, out: tuple[Floats, ...] | None = None
+    ) -> tuple[Floats, ...]:
+        """Samples *first* to *first + count - 1*: an array of float32 a top.
+
+        A pure function of the files, the seed and its arguments; any number of threads
+        may call it.
+
+        Args:
+            out: arrays to fill and return, of the shapes the samples have.
+
+        Raises:
+            DataError: a record is damaged or does not fit; names it.
+        """
+        if first < 0 or count < 1:
+            raise ValueError(f"{count} samples from number {first} do not exist")
+        if not self.size:
+            raise DataError(
+                "has no arrays yet.",
+                "Hand them over with set_arrays(data, labels).",
+                layer=self._layer,
+            )
+        try:
+            return self._reader.read(self._order.indices(first, count), first, out)
+        except NetspecError as error:
+            raise error.at(layer=self._layer) from None
+
+    def describe(self, sample: int) -> str:
+        """What sample number *sample* is called in messages."""
+        return self._reader.describe(self._order.indices(sample, 1)[0])
+
+    def set_arrays(self, data: ArrayLike, labels: ArrayLike) -> None:
+        """Give a MemoryData layer its pictures (n, C, H, W) and n labels.
+
+        Raises:
+            UsageError: another type of layer, or arrays that do not fit it.
+        """
+        arrays = getattr(self._reader, "source", None)
+        if not isinstance(arrays, Arrays):
+            raise UsageError(
+                "takes no arrays.", "Only MemoryData does.", layer=self._layer
+            )
+        arrays.set(data, labels)
+        self._order = Order(len(arrays))
+
+
+_MOST_WORKERS = 8  # beyond, they get into each other's way in the interpreter
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
+    return min(_MOST_WORKERS, os.cpu_count() or 1)
