@@ -1,0 +1,120 @@
+"""Everything that can be said of a net or solver file before anything is run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from netspec.data.feeds import Feeds, data_layers, known_shapes, source_of
+from netspec.errors import NetspecError, OpenShapeError
+from netspec.graph import PHASES, Feeding, Graph, build_graph
+from netspec.graph.build import check_structure
+from netspec.proto import NetParameter, SolverParameter
+from netspec.solver.check import check_solver
+from netspec.solver.nets import NetSpec, test_specs, train_spec
+from netspec.spec import Located, filter_net, upgraded_from
+from netspec.spec.kind import read_spec
+from netspec.spec.lint import Lint, lint_net, lint_solver
+
+
+@dataclass
+class Findings:
+    """What is wrong, what looks wrong, and what was done.
+
+    Attributes:
+        errors: faults; a file with one cannot be used.
+        lints: what looks like a mistake.
+        notes: what was checked, upgraded, or could not be checked.
+    """
+
+    file: str
+    errors: list[NetspecError] = field(default_factory=list)
+    lints: list[Lint] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class State:
+    """The states in which a net is looked at."""
+
+    phases: Sequence[str] = ("train", "test")
+    level: int = 0
+    stages: tuple[str, ...] = ()
+
+
+def inspect_file(path: str | os.PathLike[str], state: State) -> Findings:
+    """Check a net in every phase of *state*, or a solver with the nets it names."""
+    found = Findings(str(path))
+    try:
+        spec = read_spec(path)
+        found.notes.extend(f"upgraded {change}" for change in upgraded_from(spec))
+        if isinstance(spec.message, SolverParameter):
+            _inspect_solver(spec, found)
+        else:
+            _inspect_net(spec, state, found)
+    except NetspecError as error:
+        found.errors.append(error)
+    return found
+
+
+def _inspect_solver(solver: Located[SolverParameter], found: Findings) -> None:
+    check_solver(solver)
+    found.lints.extend(lint_solver(solver))
+    for phase, specs in (("train", [train_spec(solver)]), ("test", test_specs(solver))):
+        for spec in specs:
+            state = State((phase,), spec.level, spec.stages)
+            _inspect_net(spec.net, state, found, solver)
+
+
+def _inspect_net(
+    net: Located[NetParameter],
+    state: State,
+    found: Findings,
+    solver: Located[SolverParameter] | None = None,
+) -> None:
+    for phase in state.phases:
+        try:
+            _build(net, phase, state, found)
+        except NetspecError as error:
+            if str(error) not in map(str, found.errors):
+                found.errors.append(error)
+    if not found.errors:
+        lints = lint_net(net, solver, _test_records(net, state))
+        found.lints.extend(lint for lint in lints if lint not in found.lints)
+
+
+def _test_records(net: Located[NetParameter], state: State) -> int | None:
+    """How many records the test data has, where it is at hand."""
+    part = filter_net(net, PHASES["test"], state.level, state.stages)
+    if any(_absent(part)):
+        return None
+    return Feeds(part, seed=0).size
+
+
+def _build(
+    net: Located[NetParameter], phase: str, state: State, found: Findings
+) -> None:
+    where = (PHASES[phase], state.level, state.stages)
+    part = filter_net(net, *where)
+    if not part.message.layer:
+        return
+    check_structure(net, *where)
+    try:
+        graph = build_graph(net, *where, Feeding(sources=known_shapes(part)))
+    except OpenShapeError:
+        found.notes.append(
+            f"{phase}: shapes are not checked, for want of {', '.join(_absent(part))}"
+        )
+    else:
+        found.notes.append(f"{phase}: {_described(graph)}")
+
+
+def _described(graph: Graph) -> str:
+    return f"{len(graph.nodes)} layers, {graph.parameter_count:,} parameters"
+
+
+def _absent(net: Located[NetParameter]) -> list[str]:
+    """Sources of a filtered net's data layers that do not exist."""
+    sources = (source_of(layer, net.file) for _, layer in data_layers(net))
+    return [str(source) for source in sources if source and not source.exists()]
