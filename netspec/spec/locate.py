@@ -33,13 +33,10 @@ class Spot:
         A name without an index means the first value of that field; an index may be
         a string of digits, as in the dotted field of an error.
         """
-        here = self
-        values: list[Spot] = []
-        for step in path:
-            if str(step).isdecimal():
-                index = int(step)
-            else:
-                values, index = here.fields.get(str(step), []), 0
+        here, steps = self, [str(step) for step in reversed(path)]
+        while steps:
+            values = here.fields.get(steps.pop(), [])
+            index = int(steps.pop()) if steps and steps[-1].isdecimal() else 0
             if index >= len(values):
                 break
             here = values[index]
