@@ -26,11 +26,13 @@ from netspec.solver.updates import RULES
 
 # Solver fields that decide how a run goes on; others may change on the way.
 _COURSE = frozenset(
-    ("train_state", "base_lr", "iter_size", "lr_policy", "gamma", "power", "stepsize")
-    + ("stepvalue", "momentum", "weight_decay", "regularization_type", "type")
-    + ("clip_gradients", "random_seed", "delta", "momentum2", "rms_decay", "shards")
-    + ("plateau_metric", "plateau_patience", "plateau_min_delta", "plateau_drops")
-    + ("plateau_mode",)
+    (
+        *("train_state", "base_lr", "iter_size", "lr_policy", "gamma", "power"),
+        *("stepsize", "stepvalue", "momentum", "weight_decay", "regularization_type"),
+        *("type", "clip_gradients", "random_seed", "delta", "momentum2", "rms_decay"),
+        *("shards", "plateau_metric", "plateau_patience", "plateau_min_delta"),
+        *("plateau_drops", "plateau_mode"),
+    )
 )
 
 

@@ -12,9 +12,8 @@ from netspec.errors import DataError, Place
 from netspec.proto import SolverState
 from netspec.solver.state import StoredState, parse_header
 from netspec.spec.blobproto import StoredBlob
-from netspec.spec.output import replacing
 from netspec.spec.wire import Message
-from netspec.weights.hdf5 import _h5py, _opened, _values
+from netspec.weights.hdf5_file import create_hdf5, dataset_array, open_hdf5
 
 _OWN = "netspec"
 _LARGEST_HEADER = 1 << 26  # bytes
@@ -24,12 +23,8 @@ def write_state_hdf5(
     path: str | Path, header: SolverState, histories: Sequence[np.ndarray]
 ) -> None:
     """See :func:`netspec.solver.state.write_state`."""
-    with replacing(path) as temporary:
-        try:
-            with _h5py().File(temporary, "w") as file:
-                _write(file, header, histories)
-        except RuntimeError as error:  # h5py's word for a disk that is full at closing
-            raise OSError(str(error)) from error
+    with create_hdf5(path) as file:
+        _write(file, header, histories)
 
 
 def _write(file: Any, header: SolverState, histories: Sequence[np.ndarray]) -> None:
@@ -46,7 +41,7 @@ def _write(file: Any, header: SolverState, histories: Sequence[np.ndarray]) -> N
 def read_state_hdf5(path: str | Path) -> StoredState:
     """See :func:`netspec.solver.state.read_state`."""
     mapped = Message.map(path, "HDF5")
-    with _opened(Path(path)) as file:
+    with open_hdf5(path) as file:
         if "iter" not in file or "history" not in file:
             raise DataError(
                 "the HDF5 file has no iter and history.",
@@ -56,7 +51,7 @@ def read_state_hdf5(path: str | Path) -> StoredState:
         header = _header(file, str(path))
         group = file["history"]
         names = [str(i) for i in range(len(group))]
-        values = (np.asarray(_values(group[name], mapped)) for name in names)
+        values = (np.asarray(dataset_array(group[name], mapped)) for name in names)
         return StoredState(header, tuple(map(StoredBlob, values)), str(path))
 
 

@@ -1,0 +1,136 @@
+"""Running a test net: Caffe's number of batches, or the whole set exactly once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from netspec.data.feeds import Feeds
+from netspec.data.prefetch import Range
+from netspec.errors import SpecError
+from netspec.graph import with_batch
+from netspec.net import Net
+from netspec.solver.events import Output
+from netspec.solver.feeding import Rows, read_ahead
+from netspec.solver.outputs import OutputSum
+from netspec.solver.shards import batch_of
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a test found.
+
+    Attributes:
+        outputs: means over the batches, or over the records of the whole set.
+        loss: mean weighted loss.
+        images: records seen.
+        whole_set: whether they were the whole set, each once.
+    """
+
+    outputs: tuple[Output, ...]
+    loss: float
+    images: int
+    seconds: float
+    whole_set: bool
+
+
+class Test:
+    """A test net with its data.
+
+    Args:
+        net: built for TEST; where it computes with a training net's parameters, *owner*
+            is that net.
+        feeds: of its data layers.
+        batches: batches a test; None: the whole set once.
+
+    Raises:
+        SpecError: the whole set is asked for, and the net reads none.
+    """
+
+    __test__ = False  # pytest: not a test class
+
+    def __init__(
+        self, net: Net, feeds: Feeds, batches: int | None, owner: Net | None = None
+    ) -> None:
+        self.net, self.feeds, self.batches = net, feeds, batches
+        self._owner = owner
+        self.batch = batch_of(net.graph)
+        if batches is None and not feeds.size:
+            raise SpecError(
+                "a test net without test_iter sees its whole set once, and this one "
+                "has no data layer.",
+                "Give test_iter, the number of batches a test.",
+            )
+
+    @property
+    def whole_set(self) -> bool:
+        """Whether a test sees every record exactly once."""
+        return self.batches is None or self.batches * self.batch == self.feeds.size
+
+    def run(self, number: int = 0) -> Scores:
+        """Test once.
+
+        Args:
+            number: tests done before: where test_iter is given, each goes on in the
+                data where the last one ended, as in Caffe.
+        """
+        start = time.perf_counter()
+        ranges = list(self._ranges(number))
+        outputs, loss = OutputSum(self.net, self._by_row(ranges)), 0.0
+        with read_ahead(self.feeds, iter(ranges)) as stream:
+            for (first, rows), samples in zip(ranges, _or_nothing(stream, self.feeds)):
+                net = self.net if rows == self.batch else self._rest
+                loss += rows * self._pass(net, first, samples)
+                outputs.add(net, rows)
+        images = sum(rows for _, rows in ranges)
+        seconds = time.perf_counter() - start
+        means = outputs.summed(images)
+        return Scores(means, loss / images, images, seconds, self.whole_set)
+
+    def _by_row(self, ranges: list[Range]) -> list[str]:
+        """Outputs with a row an image, where batches of two sizes are averaged."""
+        if ranges[-1][1] == self.batch:
+            return []
+        whole, rest = self.net.graph.blobs, self._rest.graph.blobs
+        return [name for name in self.net.outputs if whole[name] != rest[name]]
+
+    def _pass(self, net: Net, first: int, samples: Rows) -> float:
+        for name, values in samples.items():
+            net.feed(name, values)
+        net.begin_pass(iteration=first // self.batch)
+        return net.forward_pass()
+
+    def _ranges(self, number: int) -> Iterator[Range]:
+        if self.batches is None:
+            size = self.feeds.size or 0
+            for first in range(0, size, self.batch):
+                yield first, min(self.batch, size - first)
+        else:
+            for i in range(number * self.batches, (number + 1) * self.batches):
+                yield i * self.batch, self.batch
+
+    @cached_property
+    def _rest(self) -> Net:
+        """The same net for the last, smaller batch of the set."""
+        net = self.net
+        rows = (self.feeds.size or 0) % self.batch
+        _, level, stages = net.state
+        return Net(
+            net.spec,
+            phase="test",
+            level=level,
+            stages=stages,
+            device=net.device,
+            lean=net.lean,
+            seed=net.seed,
+            dtype=net.dtype,
+            feeding=with_batch(net.graph, rows),
+            share_with=self._owner or net,
+        )
+
+
+def _or_nothing(stream: Iterable[Rows], feeds: Feeds) -> Iterable[Rows]:
+    """The stream, or for a net that no feed fills, an endless row of nothing."""
+    return stream if feeds.by_layer else iter(dict, None)
