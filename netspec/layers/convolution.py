@@ -33,6 +33,7 @@ class Convolution(Layer):
 
     bottoms: ClassVar = at_least(1)
     tops: ClassVar = at_least(1)
+    fuses_relu: ClassVar[bool] = True
 
     def setup(self) -> None:
         """Read convolution_param; what depends on the axes waits for the shapes."""
@@ -162,7 +163,8 @@ class Convolution(Layer):
         geo: ConvolutionGeometry = run.geometry
         for bottom, top in zip(run.bottom, run.top, strict=True):
             x, y = inputs(bottom, geo), outputs(top, geo)
-            ops.convolution_forward(x, run.param[0], self._bias(run.param), y, geo)
+            bias = self._bias(run.param)
+            ops.convolution_forward(x, run.param[0], bias, y, geo, run.relu)
 
     def backward(self, ops: Any, run: Run) -> None:
         """Gradients of every bottom; those of the parameters add up."""

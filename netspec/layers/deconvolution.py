@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from netspec.backends.base import ConvolutionGeometry
 from netspec.errors import SpecError
@@ -24,6 +24,8 @@ class Deconvolution(Convolution):
     Its geometry is that of the convolution it reverses: the top is that one's input,
     the bottom its output.
     """
+
+    fuses_relu: ClassVar[bool] = False
 
     def _output(self, shape: Shape) -> Shape:
         geo = self.geometry((shape,))

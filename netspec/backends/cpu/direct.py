@@ -10,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 from numba import njit
 
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.blas import product
-from netspec.backends.cpu.threads import claim
+from netspec.backends.cpu.frame import Array, frame, image, macs, positions, weights
+from netspec.backends.cpu.threads import claim, share
 from netspec.backends.cpu.unfold import fold, unfold
 from netspec.shapes import count
 
@@ -68,8 +70,86 @@ def _stretch(taps: int, positions: int) -> int:
     return -(-positions // pieces)
 
 
+def forward(
+    x: Array, w: Array, b: Array, y: Array, geo: ConvolutionGeometry, relu: bool
+) -> None:
+    """y = w * x + b."""
+    stretch = cut(geo).stretch
+    share(
+        _forward,
+        geo.batch * geo.group * -(-count(geo.output) // stretch),
+        image(x, geo),
+        weights(w, geo),
+        b,
+        positions(y, geo),
+        relu,
+        stretch,
+        pointwise(geo),
+        frame(geo),
+        workspace=0 if pointwise(geo) else geo.taps * stretch,
+        work=macs(geo),
+    )
+
+
+def backward_data(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
+    """dx = wᵀ * dy."""
+    plan = cut(geo)
+    share(
+        _backward_data,
+        geo.batch * _blocks(geo, plan),
+        positions(dy, geo),
+        weights(w, geo),
+        image(dx, geo),
+        plan.channels,
+        plan.gradient_stretch,
+        pointwise(geo),
+        frame(geo),
+        workspace=_gradient_workspace(geo, plan),
+        work=macs(geo),
+    )
+
+
+def backward_weights(x: Array, dy: Array, dw: Array, geo: ConvolutionGeometry) -> None:
+    """dw += dy xᵀ."""
+    plan = cut(geo)
+    sums = weights(dw, geo)[None]
+    if plan.parts > 1:
+        sums = np.zeros((plan.parts, *sums.shape[1:]), np.float32)
+    share(
+        _backward_weights,
+        plan.parts * _blocks(geo, plan),
+        image(x, geo),
+        positions(dy, geo),
+        sums,
+        plan.channels,
+        plan.gradient_stretch,
+        pointwise(geo),
+        frame(geo),
+        workspace=_gradient_workspace(geo, plan),
+        work=macs(geo),
+    )
+    if plan.parts > 1:
+        for part in sums:
+            dw += part.reshape(dw.shape)
+
+
+def pointwise(geo: ConvolutionGeometry) -> bool:
+    """Whether the image itself is the matrix that unfolding would make."""
+    return geo.output == geo.input and count(geo.kernel) == 1 and not any(geo.pad)
+
+
+def _blocks(geo: ConvolutionGeometry, plan: Cut) -> int:
+    return geo.group * -(-(geo.channels // geo.group) // plan.channels)
+
+
+def _gradient_workspace(geo: ConvolutionGeometry, plan: Cut) -> int:
+    if pointwise(geo):
+        return 0
+    return plan.channels * count(geo.kernel) * plan.gradient_stretch
+
+
 @njit(nogil=True, cache=True)
-def forward(  # type: ignore[no-untyped-def]
+def _forward(  # type: ignore[no-untyped-def]
     counter, tasks, workspace, x, w, b, y, relu, stretch, pointwise, f
 ):
     """y = w * x + b; one task is one stretch of one group of one image."""
@@ -103,7 +183,7 @@ def _clip(out):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def backward_data(  # type: ignore[no-untyped-def]
+def _backward_data(  # type: ignore[no-untyped-def]
     counter, tasks, workspace, dy, w, dx, channels, stretch, pointwise, f
 ):
     """dx = wᵀ * dy; one task is some channels of one group of one image."""
@@ -132,7 +212,7 @@ def backward_data(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def backward_weights(  # type: ignore[no-untyped-def]
+def _backward_weights(  # type: ignore[no-untyped-def]
     counter, tasks, workspace, x, dy, sums, channels, stretch, pointwise, f
 ):
     """sums[part] += dy xᵀ over the part's images; one task is some channels of one
@@ -162,24 +242,3 @@ def backward_weights(  # type: ignore[no-untyped-def]
                     unfold(x[n, g, c0:c1], unfolded, first, last, f)
                     product(dy[n, g, :, first:last], unfolded.T, target, 1.0)
         task = claim(counter)
-
-
-@njit(nogil=True, cache=True)
-def channel_sums(counter, tasks, workspace, dy, db):  # type: ignore[no-untyped-def]
-    """db[k] += the sum of dy (N, K, positions) in channel k; one task a channel."""
-    task = claim(counter)
-    while task < tasks:
-        total = 0.0
-        for n in range(dy.shape[0]):
-            total += _sum(dy[n, task])
-        db[task] += total
-        task = claim(counter)
-
-
-@njit(nogil=True, cache=True, fastmath={"reassoc"})
-def _sum(values):  # type: ignore[no-untyped-def]
-    """In double precision; several partial sums at a time, as the vectors are wide."""
-    total = 0.0
-    for i in range(values.size):
-        total += values[i]
-    return total

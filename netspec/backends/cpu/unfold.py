@@ -1,55 +1,12 @@
 """Unfolding: the values that each output position meets, as the columns of a matrix.
 
-Compiled code works on three spatial axes; geometries of fewer are lifted to three.
-Matrices hold one row a tap (channel, then kernel position) and one column an output
-position, for a stretch of positions only, so that they stay in the cache.
+A matrix holds one row a tap (channel, then kernel position) and one column an output
+position, for a stretch of positions only, so that it stays in the cache.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from numba import njit
-
-from netspec.backends.base import ConvolutionGeometry
-from netspec.shapes import Shape
-
-AXES = 3
-
-
-class Frame(NamedTuple):
-    """A geometry of three spatial axes, as compiled code takes it."""
-
-    out_h: int
-    out_w: int
-    kernel_d: int
-    kernel_h: int
-    kernel_w: int
-    stride_d: int
-    stride_h: int
-    stride_w: int
-    pad_d: int
-    pad_h: int
-    pad_w: int
-    dilation_d: int
-    dilation_h: int
-    dilation_w: int
-
-
-def lifted(shape: Shape, fill: int = 1) -> Shape:
-    """A shape of at most three spatial axes as one of three."""
-    return (fill,) * (AXES - len(shape)) + shape
-
-
-def frame(geo: ConvolutionGeometry) -> Frame:
-    """The frame of a geometry of at most three spatial axes."""
-    return Frame(
-        *lifted(geo.output)[1:],
-        *lifted(geo.kernel),
-        *lifted(geo.stride),
-        *lifted(geo.pad, 0),
-        *lifted(geo.dilation),
-    )
 
 
 @njit(nogil=True, cache=True)
@@ -60,11 +17,11 @@ def unfold(image, columns, first, last, f):  # type: ignore[no-untyped-def]
     while start < last:
         line, left = divmod(start, f.out_w)
         stop = min(last, start + f.out_w - left)
-        d0, h0 = _origin(line, f)
+        d0, h0 = origin(line, f)
         for tap in range(taps):
-            d, h, shift = _meets(d0, h0, tap, f)
+            d, h, shift = meets(d0, h0, tap, f)
             if 0 <= d < image.shape[1] and 0 <= h < image.shape[2]:
-                low, high = _inside(left, stop - start, shift, f.stride_w, image)
+                low, high = inside(left, stop - start, shift, f.stride_w, image)
                 for c in range(image.shape[0]):
                     target = columns[c * taps + tap, start - first : stop - first]
                     source = image[c, d, h]
@@ -85,11 +42,11 @@ def fold(image, columns, first, last, f):  # type: ignore[no-untyped-def]
     while start < last:
         line, left = divmod(start, f.out_w)
         stop = min(last, start + f.out_w - left)
-        d0, h0 = _origin(line, f)
+        d0, h0 = origin(line, f)
         for tap in range(taps):
-            d, h, shift = _meets(d0, h0, tap, f)
+            d, h, shift = meets(d0, h0, tap, f)
             if 0 <= d < image.shape[1] and 0 <= h < image.shape[2]:
-                low, high = _inside(left, stop - start, shift, f.stride_w, image)
+                low, high = inside(left, stop - start, shift, f.stride_w, image)
                 for c in range(image.shape[0]):
                     source = columns[c * taps + tap, start - first : stop - first]
                     _drop(source, image[c, d, h], low, high, left, shift, f.stride_w)
@@ -97,14 +54,14 @@ def fold(image, columns, first, last, f):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _origin(line, f):  # type: ignore[no-untyped-def]
+def origin(line, f):  # type: ignore[no-untyped-def]
     """Where the window of an output line begins, in depth and height."""
     od, oh = divmod(line, f.out_h)
     return od * f.stride_d - f.pad_d, oh * f.stride_h - f.pad_h
 
 
 @njit(nogil=True, cache=True)
-def _meets(d0, h0, tap, f):  # type: ignore[no-untyped-def]
+def meets(d0, h0, tap, f):  # type: ignore[no-untyped-def]
     """The input line that a tap meets, and the shift of its columns."""
     rest, kw = divmod(tap, f.kernel_w)
     kd, kh = divmod(rest, f.kernel_h)
@@ -113,7 +70,7 @@ def _meets(d0, h0, tap, f):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _inside(left, width, shift, stride, image):  # type: ignore[no-untyped-def]
+def inside(left, width, shift, stride, image):  # type: ignore[no-untyped-def]
     """Which of *width* outputs from *left* on meet the input and not its margin."""
     low = (max(-shift, 0) + stride - 1) // stride - left
     high = (image.shape[3] - shift + stride - 1) // stride - left
@@ -121,23 +78,29 @@ def _inside(left, width, shift, stride, image):  # type: ignore[no-untyped-def]
     return low, min(max(high, low), width)
 
 
+# Loops over views that start at 0: an index that might be negative, which NumPy would
+# count from the end, keeps the compiler from using vectors.
+
+
 @njit(nogil=True, cache=True)
 def _pick(source, target, low, high, left, shift, stride):  # type: ignore[no-untyped-def]
-    at = left * stride + shift
+    taken = source[(left + low) * stride + shift :]
+    filled = target[low:high]
     if stride == 1:
-        for i in range(low, high):
-            target[i] = source[at + i]
+        for i in range(filled.size):
+            filled[i] = taken[i]
     else:
-        for i in range(low, high):
-            target[i] = source[at + i * stride]
+        for i in range(filled.size):
+            filled[i] = taken[i * stride]
 
 
 @njit(nogil=True, cache=True)
 def _drop(source, target, low, high, left, shift, stride):  # type: ignore[no-untyped-def]
-    at = left * stride + shift
+    given = source[low:high]
+    grown = target[(left + low) * stride + shift :]
     if stride == 1:
-        for i in range(low, high):
-            target[at + i] += source[i]
+        for i in range(given.size):
+            grown[i] += given[i]
     else:
-        for i in range(low, high):
-            target[at + i * stride] += source[i]
+        for i in range(given.size):
+            grown[i * stride] += given[i]

@@ -1,0 +1,35 @@
+"""Sums over everything but the channels: the gradient of a bias."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from netspec.backends.cpu.frame import Array
+from netspec.backends.cpu.threads import claim, share
+
+
+def channel_sums(dy: Array, db: Array) -> None:
+    """Add the sum of each channel of dy (N, K, ...) to db (K,)."""
+    values = dy.reshape(dy.shape[0], dy.shape[1], -1)
+    share(_channel_sums, db.size, values, db, work=dy.size)
+
+
+@njit(nogil=True, cache=True)
+def _channel_sums(counter, tasks, workspace, dy, db):  # type: ignore[no-untyped-def]
+    """db[k] += the sum of dy (N, K, positions) in channel k; one task a channel."""
+    task = claim(counter)
+    while task < tasks:
+        total = 0.0
+        for n in range(dy.shape[0]):
+            total += _sum(dy[n, task])
+        db[task] += total
+        task = claim(counter)
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc"})
+def _sum(values):  # type: ignore[no-untyped-def]
+    """In double precision; several partial sums at a time, as the vectors are wide."""
+    total = 0.0
+    for i in range(values.size):
+        total += values[i]
+    return total

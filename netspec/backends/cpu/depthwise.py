@@ -1,0 +1,169 @@
+"""Convolution with few channels a group, line by line.
+
+Where a group has so few channels that its matrices would be slivers (depthwise
+convolution has one), each output line is the sum of the input lines that it meets,
+times their weights; lines stay in the first cache.  Arrays as in
+:mod:`netspec.backends.cpu.direct`, but y is (N, G, K / G, D, H, W).
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cpu.frame import Array, frame, image, lifted, macs, weights
+from netspec.backends.cpu.threads import claim, share
+from netspec.backends.cpu.unfold import inside, meets, origin
+
+
+def forward(
+    x: Array, w: Array, b: Array, y: Array, geo: ConvolutionGeometry, relu: bool
+) -> None:
+    """y = w * x + b."""
+    tasks = geo.batch * geo.group
+    arrays = image(x, geo), weights(w, geo), b, _planes(y, geo)
+    share(_forward, tasks, *arrays, relu, frame(geo), work=macs(geo))
+
+
+def backward_data(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
+    """dx = wᵀ * dy."""
+    tasks = geo.batch * geo.group
+    arrays = _planes(dy, geo), weights(w, geo), image(dx, geo)
+    share(_backward_data, tasks, *arrays, frame(geo), work=macs(geo))
+
+
+def backward_weights(x: Array, dy: Array, dw: Array, geo: ConvolutionGeometry) -> None:
+    """dw += dy xᵀ."""
+    arrays = image(x, geo), _planes(dy, geo), weights(dw, geo)
+    share(_backward_weights, geo.group, *arrays, frame(geo), work=macs(geo))
+
+
+def _planes(y: Array, geo: ConvolutionGeometry) -> Array:
+    """y as (N, G, K / G, D, H, W)."""
+    each = geo.filters // geo.group
+    return y.reshape(geo.batch, geo.group, each, *lifted(geo.output))
+
+
+@njit(nogil=True, cache=True)
+def _forward(counter, tasks, workspace, x, w, b, y, relu, f):  # type: ignore[no-untyped-def]
+    """y = w * x + b; one task is one group of one image."""
+    filters = y.shape[2]
+    task = claim(counter)
+    while task < tasks:
+        n, g = divmod(task, y.shape[1])
+        for k in range(filters):
+            _plane(x[n, g], w[g, k], b[g * filters + k], y[n, g, k], relu, f)
+        task = claim(counter)
+
+
+@njit(nogil=True, cache=True)
+def _plane(x, w, bias, y, relu, f):  # type: ignore[no-untyped-def]
+    taps = f.kernel_d * f.kernel_h * f.kernel_w
+    for line in range(y.shape[0] * y.shape[1]):
+        target = y[line // f.out_h, line % f.out_h]
+        target[:] = bias
+        d0, h0 = origin(line, f)
+        for tap in range(taps):
+            d, h, shift = meets(d0, h0, tap, f)
+            if 0 <= d < x.shape[1] and 0 <= h < x.shape[2]:
+                low, high = inside(0, f.out_w, shift, f.stride_w, x)
+                for c in range(x.shape[0]):
+                    weight = w[c * taps + tap]
+                    source = x[c, d, h]
+                    _add(source, weight, target, low, high, shift, f.stride_w)
+        if relu:
+            for i in range(target.size):
+                target[i] = max(target[i], 0)
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def _add(source, weight, target, low, high, shift, stride):  # type: ignore[no-untyped-def]
+    met = source[low * stride + shift :]
+    grown = target[low:high]
+    if stride == 1:
+        for i in range(grown.size):
+            grown[i] += weight * met[i]
+    else:
+        for i in range(grown.size):
+            grown[i] += weight * met[i * stride]
+
+
+@njit(nogil=True, cache=True)
+def _backward_data(counter, tasks, workspace, dy, w, dx, f):  # type: ignore[no-untyped-def]
+    """dx = wᵀ * dy; one task is one group of one image."""
+    task = claim(counter)
+    while task < tasks:
+        n, g = divmod(task, dy.shape[1])
+        dx[n, g] = 0
+        for k in range(dy.shape[2]):
+            _spread(dy[n, g, k], w[g, k], dx[n, g], f)
+        task = claim(counter)
+
+
+@njit(nogil=True, cache=True)
+def _spread(dy, w, dx, f):  # type: ignore[no-untyped-def]
+    taps = f.kernel_d * f.kernel_h * f.kernel_w
+    for line in range(dy.shape[0] * dy.shape[1]):
+        source = dy[line // f.out_h, line % f.out_h]
+        d0, h0 = origin(line, f)
+        for tap in range(taps):
+            d, h, shift = meets(d0, h0, tap, f)
+            if 0 <= d < dx.shape[1] and 0 <= h < dx.shape[2]:
+                low, high = inside(0, f.out_w, shift, f.stride_w, dx)
+                for c in range(dx.shape[0]):
+                    weight = w[c * taps + tap]
+                    target = dx[c, d, h]
+                    _lay(source, weight, target, low, high, shift, f.stride_w)
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def _lay(source, weight, target, low, high, shift, stride):  # type: ignore[no-untyped-def]
+    given = source[low:high]
+    grown = target[low * stride + shift :]
+    if stride == 1:
+        for i in range(given.size):
+            grown[i] += weight * given[i]
+    else:
+        for i in range(given.size):
+            grown[i * stride] += weight * given[i]
+
+
+@njit(nogil=True, cache=True)
+def _backward_weights(counter, tasks, workspace, x, dy, dw, f):  # type: ignore[no-untyped-def]
+    """dw += dy xᵀ; one task is one group, all images."""
+    task = claim(counter)
+    while task < tasks:
+        for n in range(x.shape[0]):
+            for k in range(dy.shape[2]):
+                _meeting(x[n, task], dy[n, task, k], dw[task, k], f)
+        task = claim(counter)
+
+
+@njit(nogil=True, cache=True)
+def _meeting(x, dy, dw, f):  # type: ignore[no-untyped-def]
+    taps = f.kernel_d * f.kernel_h * f.kernel_w
+    for line in range(dy.shape[0] * dy.shape[1]):
+        above = dy[line // f.out_h, line % f.out_h]
+        d0, h0 = origin(line, f)
+        for tap in range(taps):
+            d, h, shift = meets(d0, h0, tap, f)
+            if 0 <= d < x.shape[1] and 0 <= h < x.shape[2]:
+                low, high = inside(0, f.out_w, shift, f.stride_w, x)
+                for c in range(x.shape[0]):
+                    dw[c * taps + tap] += _dot(
+                        x[c, d, h], above, low, high, shift, f.stride_w
+                    )
+
+
+@njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
+def _dot(source, above, low, high, shift, stride):  # type: ignore[no-untyped-def]
+    total = source.dtype.type(0)
+    met = source[low * stride + shift :]
+    given = above[low:high]
+    if stride == 1:
+        for i in range(given.size):
+            total += given[i] * met[i]
+    else:
+        for i in range(given.size):
+            total += given[i] * met[i * stride]
+    return total

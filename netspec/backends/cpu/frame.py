@@ -1,0 +1,79 @@
+"""Geometries and arrays as compiled convolution takes them: three spatial axes, groups
+apart.
+
+Fewer spatial axes are lifted to three by axes of length 1 in front.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from netspec.backends.base import ConvolutionGeometry
+from netspec.shapes import Shape, count
+
+Array = Any
+AXES = 3
+
+
+class Frame(NamedTuple):
+    """A geometry of three spatial axes, as compiled code takes it."""
+
+    out_h: int
+    out_w: int
+    kernel_d: int
+    kernel_h: int
+    kernel_w: int
+    stride_d: int
+    stride_h: int
+    stride_w: int
+    pad_d: int
+    pad_h: int
+    pad_w: int
+    dilation_d: int
+    dilation_h: int
+    dilation_w: int
+
+
+def lifted(shape: Shape, fill: int = 1) -> Shape:
+    """A shape of at most three spatial axes as one of three."""
+    return (fill,) * (AXES - len(shape)) + shape
+
+
+def frame(geo: ConvolutionGeometry) -> Frame:
+    """The frame of a geometry of at most three spatial axes."""
+    return Frame(
+        *lifted(geo.output)[1:],
+        *lifted(geo.kernel),
+        *lifted(geo.stride),
+        *lifted(geo.pad, 0),
+        *lifted(geo.dilation),
+    )
+
+
+def plain(*arrays: Array) -> bool:
+    """Whether compiled code, made for contiguous float32, may take them."""
+    return all(a.dtype == np.float32 and a.flags.c_contiguous for a in arrays)
+
+
+def image(x: Array, geo: ConvolutionGeometry) -> Array:
+    """x as (N, G, C / G, D, H, W)."""
+    each = geo.channels // geo.group
+    return x.reshape(geo.batch, geo.group, each, *lifted(geo.input))
+
+
+def weights(w: Array, geo: ConvolutionGeometry) -> Array:
+    """w as (G, K / G, taps)."""
+    return w.reshape(geo.group, geo.filters // geo.group, geo.taps)
+
+
+def positions(y: Array, geo: ConvolutionGeometry) -> Array:
+    """y as (N, G, K / G, output positions)."""
+    each = geo.filters // geo.group
+    return y.reshape(geo.batch, geo.group, each, count(geo.output))
+
+
+def macs(geo: ConvolutionGeometry) -> int:
+    """Multiply-adds of the convolution."""
+    return geo.batch * geo.filters * count(geo.output) * geo.taps

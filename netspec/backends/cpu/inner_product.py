@@ -1,0 +1,80 @@
+"""Inner product on the CPU: one matrix product, cut into tiles of its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from netspec.backends.cpu.blas import product
+from netspec.backends.cpu.frame import plain
+from netspec.backends.cpu.threads import claim, share
+from netspec.backends.reference.inner_product import InnerProductOps
+
+Array = Any
+
+TILE_ROWS = 256
+TILE_COLUMNS = 256
+NO_BIAS = np.zeros(0, np.float32)
+
+
+class CpuInnerProductOps(InnerProductOps):
+    """float32 is compiled; the rest is the reference's."""
+
+    def inner_product_forward(
+        self, x: Array, w: Array, b: Array | None, y: Array, transpose: bool = False
+    ) -> None:
+        """See :meth:`InnerProductOps.inner_product_forward`."""
+        if not plain(x, w, y):
+            return super().inner_product_forward(x, w, b, y, transpose)
+        bias = NO_BIAS if b is None else b
+        return _multiply(x, w if transpose else w.T, bias, y, add=False)
+
+    def inner_product_backward_data(
+        self, dy: Array, w: Array, dx: Array, transpose: bool = False
+    ) -> None:
+        """See :meth:`InnerProductOps.inner_product_backward_data`."""
+        if not plain(dy, w, dx):
+            return super().inner_product_backward_data(dy, w, dx, transpose)
+        return _multiply(dy, w.T if transpose else w, NO_BIAS, dx, add=False)
+
+    def inner_product_backward_weights(
+        self,
+        x: Array,
+        dy: Array,
+        dw: Array | None,
+        db: Array | None,
+        transpose: bool = False,
+    ) -> None:
+        """See :meth:`InnerProductOps.inner_product_backward_weights`."""
+        if dw is None or not plain(x, dy, dw):
+            return super().inner_product_backward_weights(x, dy, dw, db, transpose)
+        left, right = (x, dy) if transpose else (dy, x)
+        _multiply(left.T, right, NO_BIAS, dw, add=True)
+        return super().inner_product_backward_weights(x, dy, None, db, transpose)
+
+
+def _multiply(a: Array, b: Array, bias: Array, c: Array, add: bool) -> None:
+    """c = a b + bias, added to what c holds where *add*."""
+    tiles = -(-c.shape[0] // TILE_ROWS) * -(-c.shape[1] // TILE_COLUMNS)
+    work = c.size * a.shape[1]
+    share(_tiles, tiles, a, b, bias, c, add, work=work)
+
+
+@njit(nogil=True, cache=True)
+def _tiles(counter, tasks, workspace, a, b, bias, c, add):  # type: ignore[no-untyped-def]
+    """One task is one tile of c."""
+    across = -(-c.shape[1] // TILE_COLUMNS)
+    task = claim(counter)
+    while task < tasks:
+        row, column = divmod(task, across)
+        r0, c0 = row * TILE_ROWS, column * TILE_COLUMNS
+        r1, c1 = min(c.shape[0], r0 + TILE_ROWS), min(c.shape[1], c0 + TILE_COLUMNS)
+        out = c[r0:r1, c0:c1]
+        if bias.size:
+            for r in range(out.shape[0]):
+                out[r] = bias[c0:c1]
+        keep = add or bias.size > 0
+        product(a[r0:r1], b[:, c0:c1], out, 1.0 if keep else 0.0)
+        task = claim(counter)
