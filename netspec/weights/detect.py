@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 
 from netspec.errors import DataError, Place, UsageError
@@ -18,14 +19,15 @@ _HDF5_OFFSETS = (0, 512, 1024, 2048, 4096)
 _SUFFIXES = (".caffemodel", ".h5", ".hdf5")
 
 
-def read_weights(path: str | Path) -> Weights:
+def read_weights(path: str | PathLike[str]) -> Weights:
     """Weights from a caffemodel or from Caffe's HDF5.
 
     Raises:
         DataError: the file is missing, damaged, or something else than weights: the
             error says what, and where the weights may be.
     """
-    _check_exists(Path(path))
+    path = Path(path)
+    _check_exists(path)
     file = Message.map(path, "NetParameter")
     if _is_hdf5(file.buffer):
         return read_hdf5(path)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from netspec.graph import Graph
 from netspec.shapes import Shape
+
+if TYPE_CHECKING:  # every layer comes with it, and reading weights needs none
+    from netspec.graph import Graph
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,27 @@ def test_types_and_layouts(path) -> None:
     np.testing.assert_array_equal(half, values.astype("f2"))
 
 
+def test_a_users_own_block_in_front(path) -> None:
+    with h5py.File(path, "w", userblock_size=1024) as file:
+        file["data/ip/0"] = small()["ip"][0]
+    np.testing.assert_array_equal(read_weights(path)["ip"][0], small()["ip"][0])
+
+
+def test_floats_that_numpy_has_not(path) -> None:
+    """Three bytes a value, as HDF5 allows, may not be taken as they lie."""
+    kind = h5py.h5t.IEEE_F32LE.copy()
+    kind.set_fields(23, 15, 8, 0, 15)
+    kind.set_size(3)
+    kind.set_precision(24)
+    kind.set_ebias(127)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("data/ip")
+        space = h5py.h5s.create_simple((3,))
+        made = h5py.h5d.create(group.id, b"0", kind, space)
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.float32([1.5, -2, 0.25]))
+    assert refusal(path).startswith("/data/ip/0 claims 12 bytes; 9 bytes are stored.")
+
+
 def test_compressed_datasets(path) -> None:
     values = np.arange(5000, dtype=np.float32).reshape(50, 100)
     options = {"data": values, "compression": "gzip", "chunks": (7, 100)}
