@@ -46,15 +46,16 @@ def run(args: argparse.Namespace) -> int:
 def _net(args: argparse.Namespace) -> Any:
     from netspec.cli.options import stages
     from netspec.files import find
-    from netspec.graph import PHASES, build_graph
+    from netspec.graph import PHASES, Feeding, build_graph
     from netspec.graph.batch import with_batch
     from netspec.net import Net
-    from netspec.net.feeds import probed
-    from netspec.spec import read_net
+    from netspec.data.feeds import known_shapes
+    from netspec.spec import filter_net, read_net
 
     spec = read_net(find(args.model))
     state = (args.level, stages(args))
-    feeding = probed(spec, args.phase, *state)
+    part = filter_net(spec, PHASES[args.phase], *state)
+    feeding = Feeding(sources=known_shapes(part))
     if args.batch:
         graph = build_graph(spec, PHASES[args.phase], *state, feeding)
         feeding = with_batch(graph, args.batch, feeding)

@@ -1,0 +1,84 @@
+"""Run a trained net over its test set and print every output.
+
+The whole set is seen exactly once and the last, smaller batch counts by its size;
+--iterations N sees N batches instead, as Caffe does. --model may be left out where
+the weights file holds its net.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netspec.net import Net
+    from netspec.solver.testing import Test
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Net, weights, how much, and where the figures go."""
+    from netspec.cli.options import add_state
+    from netspec.cli.train import add_transplant
+
+    add = parser.add_argument
+    add("--model", "-model", metavar="FILE", help="default: the net in the weights file")
+    add("--weights", "-weights", required=True, metavar="FILE")
+    add("--iterations", "-iterations", type=int, metavar="N",
+        help="batches to run; default: the whole set once")  # fmt: skip
+    add("--device", default="cpu", help="cpu (default) or numpy")
+    add("--json", metavar="FILE", help="write JSON; - is the terminal")
+    add("--verbose", action="store_true", help="print what became of each blob")
+    add_transplant(parser)
+    add_state(parser, "test")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build the net, load the weights, test, print."""
+    from netspec.cli.options import write_json
+    from netspec.cli.train import transplant_options
+    from netspec.errors import UsageError
+
+    if args.iterations is not None and args.iterations < 1:
+        raise UsageError("--iterations must be at least 1.")
+    test = _test(args)
+    report = test.net.load(args.weights, **transplant_options(args))
+    print(report.text() if args.verbose else report.summary(), file=sys.stderr)
+    scores = test.run()
+    if args.json:
+        write_json(args.json, asdict(scores))
+    if args.json != "-":
+        print(as_text(scores))
+    return 0
+
+
+def _test(args: argparse.Namespace) -> Test:
+    from netspec.cli.options import stages
+    from netspec.data.feeds import Feeds
+    from netspec.files import find
+    from netspec.graph import PHASES, Feeding
+    from netspec.net import Net
+    from netspec.solver.testing import Test
+    from netspec.spec import filter_net, read_net
+
+    spec = read_net(find(args.model or args.weights))
+    state = (args.level, stages(args))
+    feeds = Feeds(filter_net(spec, PHASES[args.phase], *state), seed=0)
+    feeding = Feeding(sources=feeds.shapes)
+    net: Net = Net(
+        spec, None, args.phase, *state, args.device, lean=True, feeding=feeding
+    )
+    return Test(net, feeds, args.iterations)
+
+
+def as_text(scores: Any) -> str:
+    """What was seen, and a line for each value of each output."""
+    from netspec.report.console import output_lines
+
+    whole = "the whole set once" if scores.whole_set else "not one pass over the set"
+    head = (
+        f"{scores.images} images ({whole}), {scores.seconds:.2f} s, "
+        f"{scores.images / scores.seconds:.1f} images/s"
+    )
+    return "\n".join([head, *output_lines(scores.outputs)])
