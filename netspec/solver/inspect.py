@@ -74,11 +74,12 @@ def _inspect_net(
     solver: Located[SolverParameter] | None = None,
 ) -> None:
     for phase in state.phases:
-        try:
-            _build(net, phase, state, found)
-        except NetspecError as error:
-            if str(error) not in map(str, found.errors):
-                found.errors.append(error)
+        for stages in [state.stages] if state.stages else _stages(net, phase):
+            try:
+                _build(net, phase, State((phase,), state.level, stages), found)
+            except NetspecError as error:
+                if str(error) not in map(str, found.errors):
+                    found.errors.append(error)
     if not found.errors:
         lints = lint_net(net, solver, _test_records(net, state))
         found.lints.extend(lint for lint in lints if lint not in found.lints)
@@ -90,6 +91,18 @@ def _test_records(net: Located[NetParameter], state: State) -> int | None:
     if any(_absent(part)):
         return None
     return Feeds(part, seed=0).size
+
+
+def _stages(net: Located[NetParameter], phase: str) -> list[tuple[str, ...]]:
+    """The stages that a file is written for in a phase: those its include rules name,
+    one after the other, or none where it names none."""
+    rules = [
+        rule
+        for layer in net.message.layer
+        for rule in layer.include
+        if rule.stage and (not rule.HasField("phase") or rule.phase == PHASES[phase])
+    ]
+    return list(dict.fromkeys(tuple(rule.stage) for rule in rules)) or [()]
 
 
 def _build(
@@ -104,10 +117,15 @@ def _build(
         graph = build_graph(net, *where, Feeding(sources=known_shapes(part)))
     except OpenShapeError:
         found.notes.append(
-            f"{phase}: shapes are not checked, for want of {', '.join(_absent(part))}"
+            f"{_state_name(phase, state)}: shapes are not checked, for want of "
+            + ", ".join(_absent(part))
         )
     else:
-        found.notes.append(f"{phase}: {_described(graph)}")
+        found.notes.append(f"{_state_name(phase, state)}: {_described(graph)}")
+
+
+def _state_name(phase: str, state: State) -> str:
+    return " ".join([phase, *(f"stage {name}" for name in state.stages)])
 
 
 def _described(graph: Graph) -> str:
