@@ -143,7 +143,7 @@ def test_text_that_is_not_utf8() -> None:
 def test_a_flood_of_fields_is_refused(monkeypatch) -> None:
     monkeypatch.setattr("netspec.spec.wire._MOST_FIELDS", 1000)
     message = Message.of(b"\x08\x01" * 1001, "NetParameter", "flood")
-    with pytest.raises(DataError, match="byte 2000: .* has more than 1,000 fields"):
+    with pytest.raises(DataError, match=r"byte 2000: .* more than 1,000 fields"):
         sum(1 for _ in message.fields())
 
 
