@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netspec.backends.numpy_ops import NumpyOps
+
+OPS = NumpyOps()
+
+
+@given(
+    outer=st.integers(1, 4),
+    before=st.integers(0, 5),
+    length=st.integers(1, 5),
+    after=st.integers(0, 5),
+)
+def test_a_block_is_read_and_written_at_its_place(outer, before, length, after):
+    columns = before + length + after
+    whole = np.arange(outer * columns, dtype=np.float32).reshape(outer, columns)
+    part = np.full((outer, length), np.nan, np.float32)
+    OPS.read_block(whole, part, outer, before)
+    np.testing.assert_array_equal(part, whole[:, before : before + length])
+    expected = whole.copy()
+    expected[:, before : before + length] = -part
+    OPS.write_block(-part, whole, outer, before)
+    np.testing.assert_array_equal(whole, expected)
+
+
+@pytest.mark.smoke
+def test_blocks_of_several_axes():
+    parts = [np.random.default_rng(1).standard_normal((2, c, 3, 4)) for c in (1, 5, 2)]
+    whole = np.full((2, 8, 3, 4), np.nan)
+    for part, start in zip(parts, (0, 12, 72)):
+        OPS.write_block(part, whole, 2, start)
+    np.testing.assert_array_equal(whole, np.concatenate(parts, axis=1))
