@@ -1,9 +1,13 @@
-"""Finding the files that a command or a spec names."""
+"""Finding the files that a command names, and writing files without losing old ones."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from netspec.errors import DataError, Place
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -30,3 +34,58 @@ def _candidates(name: Path, beside: str | Path | None) -> Iterator[Path]:
         yield Path(beside).parent / name
     yield PACKAGE / "share" / name  # an installed wheel
     yield PACKAGE.parent / name  # a source tree
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary name to write to; it takes the place of *path* when all went well.
+
+    The temporary file stands in the same folder, is flushed to the disk and then
+    renamed.  After any exception it is gone and *path* is as it was.
+
+    Raises:
+        DataError: the folder is missing or not writable, the disk is full, or *path*
+            is something other than a regular file.
+    """
+    final = Path(os.path.realpath(path))
+    _check_target(final, path)
+    temporary = final.with_name(f"{final.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        _flush(temporary)
+        temporary.replace(final)
+        _flush_folder(final.parent)
+    except OSError as error:
+        problem = f"cannot be written: {error.strerror or error}."
+        remedy = "Check the space on the disk and the rights to the folder."
+        raise DataError(problem, remedy, place=Place(str(path))) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check_target(final: Path, path: str | Path) -> None:
+    place = Place(str(path))
+    if final.exists() and not final.is_file():
+        problem = "cannot be written: it is not a regular file."
+        raise DataError(problem, "Name a file.", place=place)
+    if not final.parent.is_dir():
+        problem = f"cannot be written: there is no folder {str(final.parent)!r}."
+        raise DataError(problem, "Create the folder first.", place=place)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the renaming itself durable, where folders can be opened (not Windows)."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -7,7 +7,7 @@ import json
 import os
 from typing import Any
 
-from netspec.spec.output import replacing
+from netspec.files import replacing
 
 
 def add_state(parser: argparse.ArgumentParser, phase: str) -> None:

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     """Read, upgrade, write, and say what was rewritten."""
     from netspec.spec import to_text, upgraded_from
     from netspec.spec.kind import read_spec
-    from netspec.spec.output import replacing
+    from netspec.files import replacing
 
     spec = read_spec(args.input)
     message = spec.message

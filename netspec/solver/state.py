@@ -18,7 +18,7 @@ from netspec.errors import DataError, Place
 from netspec.proto import SolverState
 from netspec.shapes import Shape, count, describe
 from netspec.spec.blobproto import StoredBlob, blob_pieces, read_blob, write_pieces
-from netspec.spec.output import replacing
+from netspec.files import replacing
 from netspec.spec.wire import LENGTH, Message
 
 _HISTORY = SolverState.HISTORY_FIELD_NUMBER

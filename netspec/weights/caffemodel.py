@@ -24,7 +24,7 @@ from netspec.spec.blobproto import (
     read_blob,
     write_pieces,
 )
-from netspec.spec.output import replacing
+from netspec.files import replacing
 from netspec.spec.wire import (
     LENGTH,
     VARINT,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from netspec.errors import DataError, NetspecError, Place, UsageError
-from netspec.spec.output import replacing
+from netspec.files import replacing
 from netspec.spec.wire import Message, format_bytes
 
 # deflate cannot shrink anything more than this, so more is a claim without data.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from netspec.errors import DataError
-from netspec.spec.output import replacing
+from netspec.files import find, replacing
 
 
 @pytest.fixture
@@ -109,3 +110,17 @@ def test_a_full_disk_loses_nothing(old) -> None:
     assert done.stdout == "cannot be written\n" * 2
     assert old.read_bytes() == b"old"
     assert only(old)
+
+
+def test_a_name_is_found_here_then_beside_then_among_the_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = tmp_path / "nets" / "solver.prototxt"
+    beside.parent.mkdir()
+    (beside.parent / "net.prototxt").touch()
+    monkeypatch.chdir(tmp_path)
+    assert find("net.prototxt", beside=beside) == beside.parent / "net.prototxt"
+    (tmp_path / "net.prototxt").touch()
+    assert find("net.prototxt", beside=beside) == Path("net.prototxt")
+    assert find("models/vgg16_solver.prototxt").exists()
+    assert find("nowhere.prototxt", beside=beside) == Path("nowhere.prototxt")
