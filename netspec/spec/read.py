@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TypeVar
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from netspec.errors import DataError, Place, SpecError
@@ -150,7 +151,43 @@ def _decode(path: Path, head: bytes, message: M, weights: bool) -> Located[M]:
     if isinstance(message, NetParameter) and not (message.layer or message.layers):
         remedy = "A mean image, a record or a solver state may look like this."
         raise _fault(path, "this binary file has no layers, so it is no net.", remedy)
-    return Located(message, Places(str(path)))
+    notes = (
+        ("text that is not UTF-8, now with \\x escapes.",) if _escape(message) else ()
+    )
+    return Located(message, Places(str(path)), notes)
+
+
+def _escape(message: Message) -> bool:
+    """Replace strings that are not UTF-8, which protobuf hands out as bytes.
+
+    Old weight files hold paths and names in the encodings of their time.
+    """
+    found = False
+    for field, value in message.ListFields():
+        values = [value] if field.has_presence else list(value)
+        if field.message_type is not None:
+            for inner in values:
+                found |= _escape(inner)
+        elif field.type == FieldDescriptor.TYPE_STRING and not all(
+            isinstance(each, str) for each in values
+        ):
+            _set_texts(message, field, values)
+            found = True
+    return found
+
+
+def _set_texts(
+    message: Message, field: FieldDescriptor, values: list[str | bytes]
+) -> None:
+    texts = [
+        each if isinstance(each, str) else each.decode("utf-8", "backslashreplace")
+        for each in values
+    ]
+    message.ClearField(field.name)
+    if field.has_presence:
+        setattr(message, field.name, texts[0])
+    else:
+        getattr(message, field.name).extend(texts)
 
 
 def _kind(message: Message) -> str:

@@ -131,8 +131,8 @@ ERRORS = {
     "of each.",
     'input: "x"\n input: "y" input_dim: [1, 2, 3, 4]': "n:2:2: input 'y' has no shape: "
     "2 inputs, 4 input_dim.\n  Give four input_dim for each input.",
-    'input: "x"\n input: "y" input_shape { dim: 3 }': "n:2:2: input 'y' has no shape: 2 "
-    "inputs, 1 input_shape.\n  Give one input_shape for each input.",
+    'input: "x"\n input: "y" input_shape { dim: 3 }': "n:2:2: input 'y' has no shape: "
+    "2 inputs, 1 input_shape.\n  Give one input_shape for each input.",
     '\n  input: "x"': "n:2:3: input 'x' has no shape.\n  Add input_shape { dim: ... } "
     "for it, or an Input layer.",
 }
