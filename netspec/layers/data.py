@@ -44,11 +44,6 @@ class Images(Source):
                 "Make the source available, or set transform_param.crop_size.",
                 field=f"{self.param}.source",
             )
-        return self.batch_shapes((image, ()))
-
-    def batch_shapes(self, records: Shapes) -> Shapes:
-        """Shapes for images stored as ``records[0]``, (C, H, W)."""
-        image = records[0]
         if self.crop:
             image = cropped(image, self.crop)
         return ((self.batch, *image), (self.batch,))[: len(self.proto.top)]
@@ -117,16 +112,13 @@ class MemoryData(Images):
     tops = exactly(2)
     param = "memory_data_param"
 
-    def stored_shape(self) -> Shape:
-        """Written in the file."""
+    def infer_shapes(self, bottom: Shapes) -> Shapes:
+        """The shape written in the file, which is that after any crop."""
         names = ("channels", "height", "width")
-        return tuple(
+        image = [
             positive(getattr(self.settings, n), f"{self.param}.{n}") for n in names
-        )
-
-    def batch_shapes(self, records: Shapes) -> Shapes:
-        """The shapes written in the file, which are those after any crop."""
-        return ((self.batch, *self.stored_shape()), (self.batch,))
+        ]
+        return ((self.batch, *image), (self.batch,))
 
 
 @layer("HDF5Data")
@@ -136,9 +128,9 @@ class HDF5Data(Source):
     tops = at_least(1)
 
     def setup(self) -> None:
-        """Read the batch size."""
+        """Check the batch size."""
         self.settings = self.proto.hdf5_data_param
-        self.batch = positive(self.settings.batch_size, "hdf5_data_param.batch_size")
+        positive(self.settings.batch_size, "hdf5_data_param.batch_size")
 
     def infer_shapes(self, bottom: Shapes) -> Shapes:
         """Refuses: only the files know."""
@@ -148,7 +140,3 @@ class HDF5Data(Source):
             "Make them available.",
             field="hdf5_data_param.source",
         )
-
-    def batch_shapes(self, records: Shapes) -> Shapes:
-        """Rows of each dataset under the batch size."""
-        return tuple((self.batch, *row) for row in records)

@@ -21,7 +21,6 @@ class DummyData(Source):
     """Caffe's DummyData; what is drawn depends on the key and the iteration."""
 
     tops = at_least(1)
-    fills_itself = True
 
     def setup(self) -> None:
         """Read shapes and fillers."""
@@ -61,10 +60,6 @@ class DummyData(Source):
 
     def infer_shapes(self, bottom: Shapes) -> Shapes:
         """The shapes written in the file."""
-        return self.shapes
-
-    def batch_shapes(self, records: Shapes) -> Shapes:
-        """The shapes written in the file; there are no records."""
         return self.shapes
 
     def couples_batch(self, bottom: Shapes) -> bool:

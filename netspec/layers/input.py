@@ -20,8 +20,3 @@ class Input(Source):
             for dim in shape:
                 positive(dim, f"{field}.dim")
         return tuple(one_for_all(shapes, len(self.proto.top), field))
-
-    def batch_shapes(self, records: Shapes) -> Shapes:
-        """The records' shapes under the batch sizes written in the file."""
-        written = self.infer_shapes(())
-        return tuple((*w[:1], *r) for w, r in zip(written, records))

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from netspec.errors import SpecError
-from netspec.layers.base import Layer, Run, Shapes, exactly
+from netspec.layers.base import Layer, Run, exactly
 
 
 class Source(Layer):
     """A layer without bottoms whose tops somebody else fills before forward.
 
-    Shapes come from the prototxt where it tells enough; otherwise the caller probes
-    the data and passes :meth:`batch_shapes` of what it found to the graph.
+    Shapes come from the prototxt where it tells enough; otherwise whoever builds the
+    graph takes them from the data (:class:`netspec.graph.Feeding`).
     """
 
     bottoms = exactly(0)
     is_source = True
-    fills_itself: ClassVar[bool] = False  # DummyData: nobody needs to feed it
     backward_reads_bottom = False
-
-    def batch_shapes(self, records: Shapes) -> Shapes:
-        """Shapes of the tops for one batch.
-
-        Args:
-            records: shape of one record for each top, without the batch axis; an
-                image as it is stored: (C, H, W).
-        """
-        raise NotImplementedError(type(self).__name__)
 
     def forward(self, ops: Any, run: Run) -> None:
         """Nothing: the tops are filled already."""

@@ -69,36 +69,6 @@ def test_shapes_that_the_file_tells(text, tops, shapes):
 
 
 @pytest.mark.parametrize(
-    ("text", "tops", "records", "shapes"),
-    [
-        (
-            'type: "Data" data_param { batch_size: 6 }', 2, ((3, 20, 30), ()),
-            ((6, 3, 20, 30), (6,)),
-        ),
-        (
-            'type: "Data" data_param { batch_size: 6 } '
-            "transform_param { crop_size: 9 }", 1, ((1, 20, 30), ()),
-            ((6, 1, 9, 9),),
-        ),
-        (
-            'type: "HDF5Data" hdf5_data_param { batch_size: 5 }', 3, ((4, 2), (), (7,)),
-            ((5, 4, 2), (5,), (5, 7)),
-        ),
-        (
-            'type: "Input" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } }', 1,
-            ((3, 5, 6),), ((2, 3, 5, 6),),
-        ),
-        (
-            'type: "MemoryData" memory_data_param { batch_size: 2 channels: 3 '
-            "height: 5 width: 7 }", 2, ((3, 20, 30), ()), ((2, 3, 5, 7), (2,)),
-        ),
-    ],
-)  # fmt: skip
-def test_shapes_from_a_probe(text, tops, records, shapes):
-    assert make_layer(text, 0, tops).batch_shapes(records) == shapes
-
-
-@pytest.mark.parametrize(
     ("text", "tops", "message", "field"),
     [
         (
