@@ -6,6 +6,7 @@ from netspec.backends.cpu.affine import CpuAffineOps
 from netspec.backends.cpu.batch_norm import CpuBatchNormOps
 from netspec.backends.cpu.convolution import CpuConvolutionOps
 from netspec.backends.cpu.elementwise import CpuElementwiseOps
+from netspec.backends.cpu.inner_product import CpuInnerProductOps
 from netspec.backends.cpu.lrn import CpuLrnOps
 from netspec.backends.cpu.pooling import CpuPoolingOps
 from netspec.backends.cpu.update import CpuUpdateOps
@@ -14,6 +15,7 @@ from netspec.backends.numpy_ops import NumpyOps
 
 class CpuOps(
     CpuConvolutionOps,
+    CpuInnerProductOps,
     CpuPoolingOps,
     CpuLrnOps,
     CpuBatchNormOps,
@@ -22,6 +24,14 @@ class CpuOps(
     CpuUpdateOps,
     NumpyOps,
 ):
-    """float32 compiled; other float types by the reference."""
+    """float32 compiled; other float types by the reference.
+
+    Args:
+        exact: convolve by plain sums of products only, never by an algorithm whose
+            rounding errors are larger (about 1e-5 of a blob's largest value).
+    """
 
     name = "cpu"
+
+    def __init__(self, exact: bool = False) -> None:
+        self.exact = exact

@@ -11,6 +11,7 @@ from __future__ import annotations
 from numba import njit
 
 from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cpu.direct import clip
 from netspec.backends.cpu.frame import Array, frame, image, lifted, macs, weights
 from netspec.backends.cpu.threads import claim, share
 from netspec.backends.cpu.unfold import inside, meets, origin
@@ -72,8 +73,7 @@ def _plane(x, w, bias, y, relu, f):  # type: ignore[no-untyped-def]
                     source = x[c, d, h]
                     _add(source, weight, target, low, high, shift, f.stride_w)
         if relu:
-            for i in range(target.size):
-                target[i] = max(target[i], 0)
+            clip(target)
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"})

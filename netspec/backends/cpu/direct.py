@@ -171,15 +171,18 @@ def _forward(  # type: ignore[no-untyped-def]
             unfold(x[n, g], columns, first, last, f)
             product(w[g], columns[:, : last - first], out, 1.0)
         if relu:
-            _clip(out)
+            for k in range(out.shape[0]):
+                clip(out[k])
         task = claim(counter)
 
 
 @njit(nogil=True, cache=True)
-def _clip(out):  # type: ignore[no-untyped-def]
-    for k in range(out.shape[0]):
-        for i in range(out.shape[1]):
-            out[k, i] = max(out[k, i], 0)
+def clip(values):  # type: ignore[no-untyped-def]
+    """Negative values to 0; NaN stays, so that a diverging net shows."""
+    zero = np.float32(0)
+    for i in range(values.size):
+        value = values[i]
+        values[i] = zero if value < zero else value
 
 
 @njit(nogil=True, cache=True)

@@ -96,7 +96,8 @@ def set_count(number: int) -> None:
     _count = number
 
 
-def _default_count() -> int:
+def default_count() -> int:
+    """NETSPEC_THREADS, or else the cores this process may run on."""
     asked = os.environ.get("NETSPEC_THREADS", "")
     if not asked:
         return len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
@@ -210,6 +211,6 @@ def _start_afresh() -> None:
 _HAS_AFFINITY = hasattr(os, "sched_getaffinity")  # not on macOS
 _CREW = _Crew()
 _BLAS = _Blas()
-_count = _default_count()
+_count = default_count()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_afresh)
