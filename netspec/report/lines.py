@@ -13,6 +13,7 @@ from netspec.solver.events import (
     Event,
     Finished,
     Iteration,
+    LastLoss,
     Output,
     RateDropped,
     Restored,
@@ -89,10 +90,12 @@ def _(event: Warned) -> Iterator[str]:
 
 
 @caffe_lines.register
+def _(event: LastLoss) -> Iterator[str]:
+    yield f"Iteration {event.iteration}, loss = {event.smoothed:.6g}"
+
+
+@caffe_lines.register
 def _(event: Finished) -> Iterator[str]:
-    if event.smoothed is not None:
-        yield f"Iteration {event.iteration}, loss = {event.smoothed:.6g}"
-        yield from _outputs("Train", event.outputs)
     yield "Optimization Done."
 
 

@@ -202,16 +202,21 @@ class DebugInfo(Event):
 
 
 @dataclass(frozen=True)
+class LastLoss(Event):
+    """Where ``display`` asks for a line after the last iteration: the smoothed loss,
+    with that of one more forward pass."""
+
+    iteration: int
+    smoothed: float
+
+
+@dataclass(frozen=True)
 class Finished(Event):
     """Training ended.
 
     Attributes:
         reason: "max_iter", "plateau" or "signal".
-        smoothed: smoothed loss with one more forward pass, where ``display`` asks for
-            it at this iteration, else None.
     """
 
     iteration: int
     reason: str
-    smoothed: float | None = None
-    outputs: tuple[Output, ...] = ()

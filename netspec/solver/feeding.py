@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import chain, tee
 from typing import Any
 
 from netspec.data.feeds import Feeds
-from netspec.data.prefetch import Prefetcher, Range
+from netspec.data.prefetch import Prefetcher, Range, batches
 
 Rows = Mapping[str, Any]
 
@@ -33,12 +33,10 @@ class Stream:
 
     Args:
         feeds: of the training net.
-        follows: the first sample of the stretch that comes after one that begins at
-            a given sample.
     """
 
-    def __init__(self, feeds: Feeds, follows: Callable[[int], int]) -> None:
-        self._feeds, self._follows = feeds, follows
+    def __init__(self, feeds: Feeds) -> None:
+        self._feeds = feeds
         self._stack = ExitStack()
         self._rows: Iterator[Rows] = iter(())
         self._expected = (-1, 0)
@@ -49,16 +47,11 @@ class Stream:
             return {}
         if (first, count) != self._expected:
             self.close()
-            ranges = self._ranges(first, count)
+            ranges = batches(first, count)
             self._rows = self._stack.enter_context(read_ahead(self._feeds, ranges))
         rows = next(self._rows)
-        self._expected = (self._follows(first), count)
+        self._expected = (first + count, count)
         return rows
-
-    def _ranges(self, first: int, count: int) -> Iterator[Range]:
-        while True:
-            yield first, count
-            first = self._follows(first)
 
     def close(self) -> None:
         """Stop reading ahead."""

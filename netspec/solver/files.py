@@ -81,7 +81,7 @@ def twin(path: str | Path) -> Path:
     )
 
 
-def state_file(path: str | Path) -> Path:
+def state_file(path: str | os.PathLike[str]) -> Path:
     """The solverstate of a snapshot that is given by either of its files."""
     path = Path(path)
     return path if _STATE in path.name else twin(path)

@@ -7,6 +7,7 @@ from typing import Any
 from netspec.errors import DivergedError
 from netspec.graph import Node
 from netspec.net import Net
+from netspec.solver.events import Warned
 
 # -log(FLT_MIN): SoftmaxWithLoss's answer when every true class has probability 0.
 SATURATED = 87.3365
@@ -17,9 +18,15 @@ _HINT = (
 )
 
 
-def is_saturated(loss: float) -> bool:
-    """Whether a loss is SoftmaxWithLoss's largest."""
-    return abs(loss - SATURATED) < 1e-3
+def saturated(loss: float, iteration: int) -> Warned | None:
+    """A warning where a loss is SoftmaxWithLoss's largest."""
+    if abs(loss - SATURATED) > 1e-3:
+        return None
+    return Warned(
+        f"the loss of iteration {iteration} is {loss:.4f}, which is -log of the "
+        "smallest float32: every true class has probability 0.",
+        "Training has most likely diverged: lower base_lr, check the data.",
+    )
 
 
 def diverged(net: Net, iteration: int, loss: float, kept: str) -> DivergedError:

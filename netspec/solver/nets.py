@@ -70,7 +70,7 @@ def test_specs(solver: Solver) -> list[NetSpec]:
             "test_net makes one more of net.",
             place=solver.place("test_state"),
         )
-    batches = list(message.test_iter) or [None] * len(nets)
+    batches: list[int | None] = [*message.test_iter] or [None] * len(nets)
     return [NetSpec(*each) for each in zip(nets, states, batches)]
 
 

@@ -100,6 +100,16 @@ class Passes:
         self._tree = TreeSum(net.arena.diff)
         self._samples = make_samples(net, source, self.rows)
 
+    @property
+    def batch(self) -> int:
+        """Images of one pass, all shards and ranks together."""
+        return self.rows * self.shards
+
+    @property
+    def images(self) -> int:
+        """Images of one iteration."""
+        return self.batch * self.passes
+
     def run(self, iteration: int, clock: Clock, wants_outputs: bool) -> Iterated:
         """Compute an iteration's gradient, summed over its passes.
 
@@ -121,6 +131,21 @@ class Passes:
             if self.leaves.closes_group(leaf):
                 self._tree.add(last=leaf == self.leaves.owned[-1])
         return Iterated(self._reduce(losses), outputs.summed())
+
+    def peek(self, iteration: int) -> float:
+        """The loss of an iteration's first pass; nothing else comes of it."""
+        losses = np.zeros(self.leaves.total)
+        arena = self.net.arena
+        fixed = [s.slice for s in arena.segments if not s.param.trainable]
+        statistics = [arena.data[at].copy() for at in fixed]
+        for leaf in self.leaves.owned:
+            if leaf < self.shards:
+                self.load(iteration, leaf)
+                losses[leaf] = self.net.forward_pass()
+        for at, values in zip(fixed, statistics):
+            arena.data[at] = values
+        self.sync.reduce(losses)
+        return float(sum(losses.tolist()))
 
     def load(self, iteration: int, leaf: int) -> None:
         """Put one leaf's samples into the net."""

@@ -15,10 +15,10 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from netspec.errors import DataError, Place
+from netspec.files import replacing
 from netspec.proto import SolverState
 from netspec.shapes import Shape, count, describe
 from netspec.spec.blobproto import StoredBlob, blob_pieces, read_blob, write_pieces
-from netspec.files import replacing
 from netspec.spec.wire import LENGTH, Message
 
 _HISTORY = SolverState.HISTORY_FIELD_NUMBER

@@ -10,7 +10,7 @@ from functools import cached_property
 from netspec.data.feeds import Feeds
 from netspec.data.prefetch import Range
 from netspec.errors import SpecError
-from netspec.graph import with_batch
+from netspec.graph.batch import with_batch
 from netspec.net import Net
 from netspec.solver.events import Output
 from netspec.solver.feeding import Rows, read_ahead

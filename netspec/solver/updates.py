@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from netspec.backends.reference.update import Steps
+from netspec.plan.arena import Segment
 from netspec.proto import SolverParameter
 from netspec.registry import Registry
 
@@ -22,28 +23,16 @@ Array = Any
 REGULARIZATIONS = ("L2", "L1")
 
 
-class Segment(Protocol):
-    """One parameter's place in the arena and its multipliers."""
-
-    @property
-    def slice(self) -> slice:
-        """Its range."""
-
-    @property
-    def lr_mult(self) -> float:
-        """Factor on the rate."""
-
-    @property
-    def decay_mult(self) -> float:
-        """Factor on the weight decay."""
-
-
 class Arena(Protocol):
-    """What an update needs of a net's parameters; arrays are 1-D and of one length."""
+    """What an update needs of a net's parameters: 1-D arrays of one length, and where
+    each parameter lies in them, with its multipliers."""
 
     data: Array
     diff: Array
-    segments: Sequence[Any]
+
+    @property
+    def segments(self) -> Sequence[Segment]:
+        """The parameters."""
 
 
 Apply = Callable[[Any, tuple[Array, ...], Steps, SolverParameter], None]

@@ -1,0 +1,163 @@
+"""When snapshots are written, which are deleted, and how a run goes on from one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import Any
+
+from netspec.errors import DataError, NetspecError
+from netspec.net import Net
+from netspec.proto import SolverParameter
+from netspec.solver.events import Event, Restored, SnapshotWritten, Warned
+from netspec.solver.files import SnapshotFiles, best, numbered, prefix_of, state_file
+from netspec.solver.health import bad_weights
+from netspec.solver.snapshot import (
+    Progress,
+    Snapshot,
+    course_digest,
+    fit_histories,
+    make_header,
+    newest_valid,
+    read_snapshot,
+    restore_histories,
+    write_snapshot,
+)
+from netspec.spec import Located, filter_net
+from netspec.weights import Status
+
+
+class Keeper:
+    """Writes and takes up the snapshots of one run.
+
+    Args:
+        histories: the solver's own arrays.
+        progress: the solver's own; :meth:`restore` sets it.
+        seed: the seed in use.
+        emit: told what happens.
+    """
+
+    def __init__(
+        self,
+        solver: Located[SolverParameter],
+        net: Net,
+        histories: Sequence[Any],
+        progress: Progress,
+        seed: int,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.prefix = prefix_of(solver)
+        self.last: SnapshotFiles | None = None
+        self._last_at = -1
+        self._message, self._net, self._seed = solver.message, net, seed
+        self._histories, self._progress, self._emit = histories, progress, emit
+        filtered = filter_net(net.spec, *net.state).message
+        self._course = course_digest(filtered, solver.message)
+
+    # Writing -------------------------------------------------------------------------
+
+    def write(self) -> SnapshotFiles:
+        """Write PREFIX_iter_N, then delete what ``snapshot_keep`` does not keep.
+
+        Raises:
+            DataError: a file cannot be written; earlier snapshots are as they were.
+            DivergedError: the weights are not finite.
+        """
+        now = self._progress.iteration
+        kept = [i for i in self._progress.kept if i < now] + [now]
+        keep = self._message.snapshot_keep or len(kept)
+        files = numbered(self.prefix, now, self._message)
+        self._write(files, kept[-keep:])
+        self._progress.kept = kept[-keep:]
+        self.last, self._last_at = files, now
+        self._emit(SnapshotWritten(now, str(files.weights), str(files.state)))
+        for iteration in kept[:-keep]:
+            numbered(self.prefix, iteration, self._message).remove()
+        return files
+
+    def write_if_due(self) -> None:
+        """Write where ``snapshot`` says so; on failure warn, and try the next time."""
+        every = self._message.snapshot
+        if every and self._progress.iteration % every == 0:
+            self.attempt(self.write)
+
+    def write_after_training(self) -> None:
+        """Write the last snapshot, unless the file forbids it or it is there."""
+        wanted = self._message.snapshot_after_train
+        if wanted and self._last_at != self._progress.iteration:
+            self.write()
+
+    def write_best(self) -> None:
+        """Write PREFIX_best in place of the one before it; raises as :meth:`write`."""
+        files, now = best(self.prefix, self._message), self._progress.iteration
+        self._write(files, self._progress.kept)
+        self._emit(SnapshotWritten(now, str(files.weights), str(files.state), True))
+
+    def attempt(self, write: Callable[[], Any]) -> None:
+        """Write; a file that cannot be written is a warning, and training goes on."""
+        try:
+            write()
+        except DataError as error:
+            before = f" The last one is {self.last.state}." if self.last else ""
+            self._emit(Warned(f"no snapshot: {error.problem}", error.remedy + before))
+
+    def _write(self, files: SnapshotFiles, kept: list[int]) -> None:
+        bad = bad_weights(self._net, self._progress.iteration)
+        if bad:
+            raise bad
+        header = make_header(self._message, self._progress, self._seed, self._course)
+        header.kept[:] = kept
+        write_snapshot(self._net, self._histories, header, files)
+
+    # Reading -------------------------------------------------------------------------
+
+    def restore(self, path: str | PathLike[str]) -> bool:
+        """See :meth:`netspec.solver.Solver.restore`."""
+        if os.fspath(path) != "auto":
+            self._take_up(read_snapshot(state_file(path)), [])
+            return True
+        snapshot, wrong = newest_valid(self.prefix)
+        if snapshot:
+            self._take_up(snapshot, wrong)
+            return True
+        for error in wrong:
+            self._emit(Warned(f"a snapshot is passed over: {error}"))
+        return False
+
+    def _take_up(self, snapshot: Snapshot, wrong: list[NetspecError]) -> None:
+        fitted = fit_histories(snapshot, self._net, self._message)
+        report = self._net.load(snapshot.weights)
+        restore_histories(self._net, self._histories, fitted)
+        vars(self._progress).update(vars(snapshot.progress))
+        self.last, self._last_at = None, -1
+        self._emit(
+            Restored(
+                self._progress.iteration,
+                snapshot.state.file,
+                str(snapshot.weights),
+                tuple(map(str, wrong)),
+            )
+        )
+        self._warn_missing(report.layers(Status.MISSING), snapshot)
+        self._warn_other_course(snapshot)
+
+    def _warn_missing(self, layers: list[str], snapshot: Snapshot) -> None:
+        if layers:
+            self._emit(
+                Warned(
+                    f"{snapshot.weights} holds no weights for {', '.join(layers)}.",
+                    "They stay as their fillers made them.",
+                )
+            )
+
+    def _warn_other_course(self, snapshot: Snapshot) -> None:
+        header = snapshot.state.header
+        if snapshot.state.is_ours and header.spec_sha256 != self._course:
+            self._emit(
+                Warned(
+                    "the net or the solver is not what it was when the snapshot was "
+                    "written.",
+                    "Training goes on, but not as it would have without interruption.",
+                )
+            )

@@ -1,0 +1,341 @@
+"""The solver: takes a batch's shards, forward, backward, reduce, update, report."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from contextlib import nullcontext
+from os import PathLike, fspath
+from typing import Any, Self
+
+from netspec.files import find
+from netspec.net import Net
+from netspec.proto import SolverParameter
+from netspec.solver.building import Settings, build_tests, build_training, seed_of
+from netspec.solver.check import check_solver, fault
+from netspec.solver.debug import TellingRunner
+from netspec.solver.events import (
+    Event,
+    Finished,
+    Iteration,
+    LastLoss,
+    Listener,
+    Started,
+    TestResult,
+    Timings,
+)
+from netspec.solver.examiner import Examiner
+from netspec.solver.feeding import Stream
+from netspec.solver.files import SnapshotFiles, check_writable
+from netspec.solver.health import diverged, saturated
+from netspec.solver.keeper import Keeper
+from netspec.solver.passes import Clock, Iterated, Passes, PlainRunner
+from netspec.solver.signals import Signals, Wish
+from netspec.solver.snapshot import Progress
+from netspec.solver.updates import RULES, update
+from netspec.spec import Located, read_solver
+from netspec.sync import Local, Synchronizer
+from netspec.weights import Report
+
+Path = str | PathLike[str]
+
+
+class Solver:
+    """Trains a net as a solver file says.
+
+    Args:
+        solver: path of a solver prototxt, or one already read.
+        weights: weights files to start from, one path or several joined by commas, in
+            place of those that the solver names.
+        device: ``"cpu"`` or ``"numpy"``.
+        lean: let nets share memory and fuse layers; see :class:`netspec.Net`.
+        listeners: told every event; see :mod:`netspec.solver.events`.
+        sync: the other ranks, if there are any.
+
+    Attributes:
+        net: the training net, built for one shard of its batch.
+        parameters: the solver's message.
+        listeners: may be added to at any time.
+
+    Raises:
+        SpecError, DataError, DeviceError: what is wrong with the files.
+    """
+
+    def __init__(
+        self,
+        solver: Path | Located[SolverParameter],
+        weights: Path | None = None,
+        device: str = "cpu",
+        *,
+        lean: bool = False,
+        listeners: Iterable[Listener] = (),
+        sync: Synchronizer | None = None,
+    ) -> None:
+        spec = _located(solver)
+        check_solver(spec)
+        self._spec = spec
+        self.parameters: SolverParameter = spec.message
+        self.listeners = list(listeners)
+        self._settings = Settings(seed_of(spec.message), device, lean)
+        self._training = build_training(spec, self._settings)
+        self.net: Net = self._training.net
+        self._tests = build_tests(spec, self._settings, self.net)
+        self._progress = Progress()
+        self._losses: deque[float] = deque(maxlen=spec.message.average_loss)
+        self._started = self._warned = False
+        self._assemble(sync or Local())
+        self._load_first(weights)
+
+    def _assemble(self, sync: Synchronizer) -> None:
+        """Make the parts that do the work, around the nets and the progress."""
+        spec, message, net = self._spec, self.parameters, self.net
+        kinds = range(RULES[message.type].histories)
+        self._histories = [net.arena.data * 0 for _ in kinds]
+        self._examiner = Examiner(spec, self._tests, self._progress, self._emit)
+        self._keeper = Keeper(
+            spec, net, self._histories, self._progress, self._settings.seed, self._emit
+        )
+        self._debug = TellingRunner(self._emit) if message.debug_info else None
+        self._stream = Stream(self._training.feeds)
+        runner = self._debug or PlainRunner()
+        self._passes = Passes(net, self._stream, message.iter_size, sync, runner)
+
+    def _load_first(self, weights: Path | None) -> None:
+        given = self.parameters.weights if weights is None else [fspath(weights)]
+        for names in given:
+            for name in names.split(","):
+                self.load(find(name, beside=self._spec.file))
+
+    # What a caller sees --------------------------------------------------------------
+
+    @property
+    def iteration(self) -> int:
+        """Iterations done."""
+        return self._progress.iteration
+
+    @property
+    def test_nets(self) -> list[Net]:
+        """The test nets; they compute with the training net's parameters."""
+        return [test.net for test in self._tests]
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next iteration."""
+        return self._examiner.rate
+
+    def step(self, iterations: int = 1) -> list[float]:
+        """Train for a number of iterations; returns the loss of each.
+
+        Tests and snapshots happen where the file asks for them.
+
+        Raises:
+            DivergedError: a loss is not finite.
+            DataError: a record is damaged.
+        """
+        return [self._iterate() for _ in range(iterations)]
+
+    def solve(self, signals: bool = False) -> str:
+        """Train to the end: ``max_iter``, or where plateau gives up.
+
+        Args:
+            signals: also snapshot and stop at SIGINT and SIGTERM, and snapshot at
+                SIGHUP; only in the main thread.
+
+        Returns:
+            Why it ended: ``"max_iter"``, ``"plateau"`` or ``"signal"``.
+
+        Raises:
+            DivergedError, DataError: as :meth:`step`.
+        """
+        self._check_end()
+        with Signals() if signals else nullcontext() as caught:
+            reason = self._run(caught)
+        if reason != "signal":
+            self._keeper.write_after_training()
+            self._look_at_end()
+        self._emit(Finished(self.iteration, reason))
+        return reason
+
+    def test(self) -> list[TestResult]:
+        """Run every test net once, now."""
+        return self._examiner.run()
+
+    def snapshot(self) -> SnapshotFiles:
+        """Write a snapshot of the present iteration; returns the names of its files.
+
+        Raises:
+            DataError: it cannot be written; earlier ones are as they were.
+            DivergedError: the weights are not finite.
+        """
+        return self._keeper.write()
+
+    def restore(self, path: Path) -> bool:
+        """Go on from a snapshot, exactly as if there had been no interruption.
+
+        Args:
+            path: a ``.solverstate`` or its ``.caffemodel``, also with ``.h5``; or
+                ``"auto"``: the newest valid snapshot under snapshot_prefix.
+
+        Returns:
+            False where ``"auto"`` found none, so that training starts afresh.
+
+        Raises:
+            DataError: the snapshot is damaged, or belongs to another net or solver.
+        """
+        found = self._keeper.restore(path)
+        if found:
+            self._examiner.forget()
+            self._losses.clear()
+        return found
+
+    def load(self, weights: Path, **options: Any) -> Report:
+        """Load weights by layer name; see :meth:`netspec.Net.load`."""
+        return self.net.load(weights, **options)
+
+    def close(self) -> None:
+        """Stop reading ahead; training may still go on."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Training ------------------------------------------------------------------------
+
+    def _run(self, caught: Signals | None) -> str:
+        """Iterate until there is a reason to stop."""
+        limit = self.parameters.max_iter or math.inf
+        self._start()
+        while self.iteration < limit:
+            self._test_if_due()
+            if self._examiner.verdict.stop:
+                return "plateau"
+            self._iterate()
+            wish = caught.take() if caught else Wish.NONE
+            if wish is Wish.SNAPSHOT:
+                self._keeper.attempt(self.snapshot)
+            if wish is Wish.STOP:
+                self.snapshot()
+                return "signal"
+        return "max_iter"
+
+    def _iterate(self) -> float:
+        self._start()
+        self._test_if_due()
+        now, rate, clock = self.iteration, self.rate, Clock()
+        if self._debug:
+            self._debug.iteration = now
+        display = _falls_on(now, self.parameters.display)
+        done = self._passes.run(now, clock, display)
+        self._check_loss(done.loss)
+        clock.time("update", self._update, rate)
+        self._losses.append(done.loss)
+        self._progress.iteration += 1
+        self._tell(done, now, rate, display, Timings(**clock.seconds))
+        self._keeper.write_if_due()
+        return done.loss
+
+    def _update(self, rate: float) -> None:
+        net, now = self.net, self.iteration
+        update(net.ops, net.arena, self._histories, self.parameters, now, rate)
+        if self._debug:
+            self._debug.updated(net)
+
+    def _check_loss(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            kept = self._keeper.last
+            state = str(kept.state) if kept else ""
+            raise diverged(self.net, self.iteration, loss, state)
+        warning = saturated(loss, self.iteration)
+        if warning and not self._warned:
+            self._warned = True
+            self._emit(warning)
+
+    def _test_if_due(self) -> None:
+        if self._examiner.run_if_due():
+            self._keeper.attempt(self._keeper.write_best)
+
+    # What is told --------------------------------------------------------------------
+
+    def _emit(self, event: Event) -> None:
+        for listener in self.listeners:
+            listener(event)
+
+    def _tell(
+        self, done: Iterated, now: int, rate: float, display: bool, timings: Timings
+    ) -> None:
+        self._emit(
+            Iteration(
+                iteration=now,
+                loss=done.loss,
+                smoothed=self._smoothed,
+                rate=rate,
+                images=self._passes.images,
+                display=display,
+                timings=timings,
+                outputs=done.outputs,
+            )
+        )
+
+    @property
+    def _smoothed(self) -> float:
+        return sum(self._losses) / len(self._losses)
+
+    def _start(self) -> None:
+        """Before the first iteration: find out what will fail later, and say hello."""
+        if self._started:
+            return
+        self._started = True
+        if self.parameters.snapshot:
+            check_writable(self._keeper.prefix)
+        self._emit(self._facts())
+        self._examiner.warn()
+
+    def _facts(self) -> Started:
+        message, cut = self.parameters, self._training.cut
+        return Started(
+            net=self.net.graph.name,
+            iteration=self.iteration,
+            max_iter=message.max_iter or None,
+            batch=self._passes.batch,
+            iter_size=message.iter_size,
+            shards=cut.shards,
+            shard_reason=cut.reason,
+            train_size=self._training.feeds.size,
+            seed=self._settings.seed,
+            seed_given=message.random_seed >= 0,
+            type=message.type,
+            lr_policy=message.lr_policy,
+            parameters=self.net.graph.parameter_count,
+            test_nets=len(self._tests),
+            device=self._settings.device,
+        )
+
+    def _check_end(self) -> None:
+        if not self.parameters.max_iter and self.parameters.lr_policy != "plateau":
+            raise fault(
+                self._spec,
+                "max_iter",
+                "the solver has no max_iter, so training would never end.",
+                "Add max_iter, the number of iterations.",
+            )
+
+    def _look_at_end(self) -> None:
+        """Caffe's last line and last test, where they fall on the last iteration."""
+        if _falls_on(self.iteration, self.parameters.display):
+            self._losses.append(self._passes.peek(self.iteration))
+            self._emit(LastLoss(self.iteration, self._smoothed))
+        self._test_if_due()
+
+
+def _located(solver: Path | Located[SolverParameter]) -> Located[SolverParameter]:
+    if isinstance(solver, Located):
+        return solver
+    return read_solver(find(fspath(solver)))
+
+
+def _falls_on(iteration: int, every: int) -> bool:
+    return every > 0 and iteration % every == 0
