@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from netspec.spec.kind import read_spec
     from netspec.files import replacing
 
-    spec = read_spec(args.input)
+    spec = read_spec(args.input, weights=True)
     message = spec.message
     with replacing(args.output) as temporary:
         if args.output.endswith(BINARY):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 from netspec.errors import SpecError
@@ -13,15 +14,20 @@ from netspec.spec.read import read_net, read_solver
 Spec = Located[NetParameter] | Located[SolverParameter]
 
 
-def read_spec(path: str | os.PathLike[str]) -> Spec:
+def read_spec(path: str | os.PathLike[str], weights: bool = False) -> Spec:
     """Read a net or a solver, whichever the file is.
+
+    Args:
+        path: text or binary.
+        weights: keep the blobs of a binary net, see :func:`read_net`.
 
     Raises:
         SpecError: it is neither; of the two readings' errors, that of the one which
             understood more of the file.
     """
     solver_first = "solver" in Path(path).name.lower()
-    readers = (read_solver, read_net) if solver_first else (read_net, read_solver)
+    read_whole = partial(read_net, weights=weights)
+    readers = (read_solver, read_whole) if solver_first else (read_whole, read_solver)
     faults = []
     for reader in readers:
         try:

@@ -28,7 +28,6 @@ from netspec.spec.tokens import (
 )
 from netspec.spec.values import BadValueError, Reader, Value, reader_of
 
-MAX_DEPTH = 64  # messages within messages; Caffe's own schema needs 7
 _CLOSING = {"{": "}", "<": ">"}
 
 
@@ -70,7 +69,11 @@ def parse_text(text: str, message: Message, file: str) -> Places:
 
 
 class _Parser:
-    """One pass over the tokens of one text."""
+    """One pass over the tokens of one text.
+
+    It recurses once for each message within a message. No message of the schema
+    contains its own kind, so a file cannot make that deep.
+    """
 
     def __init__(self, text: str, file: str) -> None:
         self.text = text
@@ -173,12 +176,6 @@ class _Parser:
         closing = _CLOSING.get(self.words[self.at])
         if closing is None:
             self.unexpected(f"'{{' after {field.name}")
-        if len(self.opened) >= MAX_DEPTH:
-            self.fail(
-                self.at,
-                f"messages are nested more than {MAX_DEPTH} deep.",
-                "No net needs that; the file is damaged.",
-            )
         inner = getattr(message, field.name)
         inner = inner.add() if field.repeated else inner
         if not field.repeated:
