@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netspec.errors import SpecError
-from netspec.layers.base import Layer, ParamSpec, Run, Shapes, layer
+from netspec.layers.base import Array, Layer, ParamSpec, Run, Shapes, layer
 from netspec.shapes import Shape, canonical_axis, count
 
 PREFIX = "inner_product_param"
@@ -58,7 +58,8 @@ class InnerProduct(Layer):
 
     def backward(self, ops: Any, run: Run) -> None:
         """Gradients of the bottom and of the parameters, where wanted."""
-        dy = run.top_diff[0].reshape(-1, self.length)
+        above: Array = run.top_diff[0]
+        dy = above.reshape(-1, self.length)
         below = run.bottom_diff[0]
         if below is not None:
             dx = below.reshape(run.geometry)

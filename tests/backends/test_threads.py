@@ -54,7 +54,9 @@ def test_callers_in_several_threads_do_not_meet(four):
 
 
 def blas_threads():
-    return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+    return [
+        lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"
+    ]
 
 
 def test_blas_has_one_thread_inside_and_its_own_number_after(four):

@@ -42,7 +42,8 @@ def test_two_bottoms_share_the_parameters():
 SHAPES = [
     # fields, top shape, weight shape, multiply-adds of IMAGE
     ("num_output: 5 kernel_size: 3", (2, 5, 7, 9), (5, 6, 3, 3), 34020),
-    ("num_output: 5 kernel_size: 3 stride: 2 pad: 1", (2, 5, 5, 6), (5, 6, 3, 3), 16200),
+    ("num_output: 5 kernel_size: 3 stride: 2 pad: 1",
+     (2, 5, 5, 6), (5, 6, 3, 3), 16200),
     ("num_output: 4 kernel_size: 2 kernel_size: 3 dilation: 4 dilation: 1 group: 2",
      (2, 4, 5, 9), (4, 3, 2, 3), 6480),
     ("num_output: 4 kernel_h: 1 kernel_w: 5 pad_w: 3 stride_h: 3 stride_w: 4",
