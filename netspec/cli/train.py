@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
         solver = Solver(
             override(read_solver(path), args.set),
             device=args.device,
+            lean=True,
             listeners=listeners,
         )
         stack.callback(solver.close)

@@ -12,9 +12,12 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from netspec.data.protocols import PictureSource
+from netspec.data.threads import Progress, cores, in_order, silent
 from netspec.errors import DataError
 from netspec.proto import BlobProto
 from netspec.shapes import describe
+from netspec.files import replacing
 
 Floats = NDArray[np.float32]
 
@@ -47,3 +50,39 @@ def read_mean(path: Path) -> Floats:
             _MAKE,
         )
     return values.reshape(shape[1:])
+
+
+def write_mean(path: Path, image: Floats) -> None:
+    """Write a mean image of shape (C, H, W), in the fields that Caffe uses."""
+    channels, height, width = image.shape
+    blob = BlobProto(num=1, channels=channels, height=height, width=width)
+    blob.data.extend(image.ravel().tolist())
+    with replacing(path) as temporary:
+        temporary.write_bytes(blob.SerializeToString())
+
+
+def mean_image(
+    source: PictureSource, workers: int = 0, progress: Progress = silent
+) -> Floats:
+    """The mean of all pictures, of shape (C, H, W).
+
+    Caffe adds up in single precision, which is exact for the first 65,000 pictures of
+    bytes; here the sum is exact throughout.
+
+    Raises:
+        DataError: a bad record, or pictures of different shapes.
+    """
+    total = len(source)
+    shape = source.record(0)[0].shape
+    sums = np.zeros(shape, np.float64)
+    records = in_order(source.record, range(total), workers or cores())
+    for index, (picture, _) in enumerate(records):
+        if picture.shape != shape:
+            raise DataError(
+                f"{source.describe(index)} is {describe(picture.shape)}, and the first "
+                f"is {describe(shape)}.",
+                "A mean image needs pictures of one size; use mean_value otherwise.",
+            )
+        sums += picture
+        progress(index + 1, total)
+    return sums.astype(np.float32) / np.float32(total)
