@@ -13,6 +13,7 @@ from netspec.graph.params import ParamTable
 from netspec.graph.splits import insert_splits
 from netspec.layers import LAYERS
 from netspec.layers.base import Layer, Shapes
+from netspec.layers.fillers import check_fillers
 from netspec.proto import TEST, TRAIN, NetParameter
 from netspec.shapes import Shape, describe
 from netspec.spec import Located, filter_net
@@ -130,6 +131,7 @@ class _Builder:
         self._check_names(layer)
         tops = self._top_shapes(layer, bottom)
         specs = layer.params(bottom)
+        check_fillers(proto, specs)
         stage = _Stage(
             draft=draft,
             layer=layer,

@@ -30,8 +30,9 @@ class DummyData(Source):
             FillerParameter(),
         )  # fmt: skip
         self.shapes: Shapes = self._old_shapes(tops) or self._shapes(tops)
-        for filler, shape in zip(self.fillers, self.shapes):
-            check_filler(filler, shape)
+        for i, (filler, shape) in enumerate(zip(self.fillers, self.shapes)):
+            given = min(i, len(param.data_filler) - 1)
+            check_filler(filler, shape, f"dummy_data_param.data_filler.{given}")
 
     def _shapes(self, tops: int) -> Shapes:
         field = "dummy_data_param.shape"

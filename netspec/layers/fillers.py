@@ -7,14 +7,15 @@ Each is a pure function of the filler's message, the array's shape and the key; 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netspec.errors import SpecError
-from netspec.proto import FillerParameter
+from netspec.layers.base import ParamSpec
+from netspec.proto import FillerParameter, LayerParameter
 from netspec.random import Key, normal_fill, uniform_fill
 from netspec.registry import Registry
 from netspec.shapes import Shape, count, describe
@@ -36,8 +37,40 @@ def fill(filler: FillerParameter, out: Values, key: Key) -> None:
     FILLERS[filler.type](filler, out, key)
 
 
-def check_filler(filler: FillerParameter, shape: Shape) -> None:
-    """Refuse what :func:`fill` cannot do, before there is an array."""
+def check_fillers(layer: LayerParameter, params: Sequence[ParamSpec]) -> None:
+    """Refuse a layer's fillers that cannot fill its parameters.
+
+    Raises:
+        SpecError: with the path of the filler's field.
+    """
+    for param in params:
+        check_filler(param.filler, param.shape, _place_of(param.filler, layer))
+
+
+def _place_of(filler: FillerParameter, layer: LayerParameter) -> str:
+    """Path of a filler within a layer's message; nothing where it is the default."""
+    for outer, message in layer.ListFields():
+        if outer.name.endswith("_param"):
+            for inner, value in message.ListFields():
+                if isinstance(value, FillerParameter) and value == filler:
+                    return f"{outer.name}.{inner.name}"
+    return ""
+
+
+def check_filler(filler: FillerParameter, shape: Shape, place: str = "") -> None:
+    """Refuse what :func:`fill` cannot do, before there is an array.
+
+    Args:
+        place: path of the filler within its layer's message, for the error.
+    """
+    try:
+        _check(filler, shape)
+    except SpecError as error:
+        error.field = f"{place}.{error.field}" if place else ""
+        raise
+
+
+def _check(filler: FillerParameter, shape: Shape) -> None:
     _check_type(filler.type)
     if filler.type == "uniform" and filler.min > filler.max:
         raise SpecError(

@@ -7,10 +7,11 @@ import pytest
 from google.protobuf import text_format
 
 from netspec.errors import SpecError
-from netspec.layers.fillers import FILLERS, check_filler, fill
+from netspec.layers.fillers import FILLERS, check_filler, check_fillers, fill
 from netspec.proto import FillerParameter
 from netspec.random import Key
 from tests.golden import golden_folder
+from tests.layers.harness import make_layer
 
 KEY = Key(3, "conv1/0")
 
@@ -110,6 +111,16 @@ def test_a_parameter_of_float64_gets_finer_values_of_the_same_draw():
 )  # fmt: skip
 def test_what_is_refused(text, shape, message, field):
     with pytest.raises(SpecError) as caught:
-        check_filler(text_format.Parse(text, FillerParameter()), shape)
+        check_filler(text_format.Parse(text, FillerParameter()), shape, "a_param.f")
     assert str(caught.value) == message
-    assert caught.value.field == field
+    assert caught.value.field == f"a_param.f.{field}"
+
+
+def test_a_layers_filler_is_found_in_its_message():
+    layer = make_layer(
+        'type: "InnerProduct" inner_product_param { num_output: 4 '
+        'weight_filler { type: "xavier" } bias_filler { type: "constnt" } }'
+    )
+    with pytest.raises(SpecError) as caught:
+        check_fillers(layer.proto, layer.params(((2, 3),)))
+    assert caught.value.field == "inner_product_param.bias_filler.type"

@@ -131,6 +131,12 @@ def test_shapes_that_the_file_tells(text, tops, shapes):
             "dummy_data_param.shape",
         ),
         (
+            'type: "DummyData" dummy_data_param { shape { dim: 2 } data_filler { } '
+            'data_filler { type: "gauss" } }', 2,
+            "unknown filler 'gauss'.\n  Did you mean 'gaussian'?",
+            "dummy_data_param.data_filler.1.type",
+        ),
+        (
             'type: "DummyData" dummy_data_param { num: 2 channels: 3 height: 4 }', 1,
             "dummy_data_param.width is given 0 times for 1 tops.\n"
             "  Give it once, or once for each top.",
