@@ -42,7 +42,8 @@ def _set(message: SolverParameter, setting: str) -> None:
         )
     given = SolverParameter()
     try:
-        parse_text(_as_text(field, value), given, f"--set {setting}")
+        text = _as_text(field, value)  # type: ignore[arg-type]
+        parse_text(text, given, f"--set {setting}")
     except SpecError as error:
         raise UsageError(
             error.problem, error.remedy, place=Place(f"--set {setting}")
@@ -52,8 +53,9 @@ def _set(message: SolverParameter, setting: str) -> None:
 
 
 def _as_text(field: FieldDescriptor, value: str) -> str:
-    values = value.split(",") if field.is_repeated else [value]
+    values = [value] if field.has_presence else value.split(",")
     if field.type == FieldDescriptor.TYPE_STRING:
-        quoted = (v.strip("\"'").replace("\\", "\\\\").replace('"', '\\"') for v in values)
+        bare = (v.strip("\"'") for v in values)
+        quoted = (v.replace("\\", "\\\\").replace('"', '\\"') for v in bare)
         values = [f'"{v}"' for v in quoted]
     return "\n".join(f"{field.name}: {v}" for v in values)
