@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from netspec.data.datum import Datum, parse_datum, pixels
+from netspec.data.datum import glance, parse_datum, pixels
 from netspec.data.decode import Channels, decode
 from netspec.data.mdb import MdbFile
 from netspec.data.naming import about, printable
 from netspec.data.protocols import Pixels
 from netspec.errors import DataError
+from netspec.proto import Datum
 
 CREATE = "netspec data create IMAGE_FOLDER LIST_FILE"
 
@@ -51,6 +52,14 @@ class Database:
         value = self.mdb.item(index)[1]
         try:
             return parse_datum(value)
+        except DataError as error:
+            raise about(self.describe(index), error) from None
+
+    def glance(self, index: int) -> Datum:
+        """Record *index* with only the first bytes of its data, which are not read."""
+        value = self.mdb.item(index)[1]
+        try:
+            return glance(value)
         except DataError as error:
             raise about(self.describe(index), error) from None
 

@@ -27,6 +27,7 @@ _JPEG = b"\xff\xd8\xff"
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
 _REPLACE = "Replace the file, or leave it out."
 _ORIENTATION = 0x0112  # EXIF tag
+_GRAY_MODES = ("1", "L")
 
 
 class Channels(Enum):
@@ -106,11 +107,22 @@ def _pixels(image: Image.Image, channels: Channels) -> Picture:
     if channels is Channels.NATIVE:
         return _array(image, _native_mode(image))
     upright = _upright(_eight_bits(image) if deep else image)
-    return _array(upright, "L" if channels is Channels.GRAY else "RGB")
+    if channels is Channels.COLOR:
+        return _array(upright, "RGB")
+    if upright.mode in _GRAY_MODES:
+        return _array(upright, "L")
+    return _luminance(_array(upright, "RGB"))
+
+
+def _luminance(picture: Picture) -> Picture:
+    """Grey as libpng, and so OpenCV, computes it: 0.299 R + 0.587 G, rounded down."""
+    blue, green, red = np.moveaxis(picture.astype(np.int32), 2, 0)
+    gray = (9797 * red + 19234 * green + 3737 * blue) >> 15
+    return gray.astype(np.uint8)[:, :, None]
 
 
 def _native_mode(image: Image.Image) -> str:
-    if image.mode in ("1", "L"):
+    if image.mode in _GRAY_MODES:
         return "L"
     return "RGBA" if image.has_transparency_data else "RGB"
 

@@ -10,7 +10,6 @@ devices, workers and resumed runs all see one stream.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +18,14 @@ from numpy.typing import ArrayLike, NDArray
 from netspec.data.memory import Arrays
 from netspec.data.opening import OPENERS, Request
 from netspec.data.order import Order
+from netspec.data.threads import cores
 from netspec.errors import DataError, NetspecError, UsageError
 from netspec.proto import TRAIN, LayerParameter
 from netspec.shapes import Shape
 
 Floats = NDArray[np.float32]
+
+_MOST_WORKERS = 8  # beyond, they get into each other's way in the interpreter
 
 
 class Feed:
@@ -67,7 +69,8 @@ class Feed:
         self._reader, self._order = opened.reader, opened.order
         self.batch_size, self.prefetch = opened.batch, opened.prefetch
         self.decodes = self._reader.decodes
-        self.workers = opened.workers or (_cores() if self.decodes else 1)
+        chosen = min(_MOST_WORKERS, cores()) if self.decodes else 1
+        self.workers = opened.workers or chosen
         self.fixed_shape = self._reader.fixed_shape
 
     @property
@@ -124,12 +127,3 @@ class Feed:
             )
         arrays.set(data, labels)
         self._order = Order(len(arrays))
-
-
-_MOST_WORKERS = 8  # beyond, they get into each other's way in the interpreter
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
-    return min(_MOST_WORKERS, os.cpu_count() or 1)

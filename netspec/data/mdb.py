@@ -70,6 +70,9 @@ class MdbFile:
     Any number of threads may read at once.  A file must not be read while it is
     written to: there is no lock.
 
+    Attributes:
+        failure: the damage beyond which no record can be found, once it was met.
+
     Raises:
         DataError: not an LMDB file, or damaged.
     """
@@ -85,6 +88,7 @@ class MdbFile:
         self._leaves: list[int] = []
         self._starts = [0]  # number of the first record of each leaf, and the end
         self._lock = Lock()
+        self.failure: DataError | None = None
 
     def __len__(self) -> int:
         return self._meta.entries
@@ -113,16 +117,25 @@ class MdbFile:
         with self._lock:
             if self._starts[-1] > index:  # another thread was here first
                 return
-            leaves = self._walk.next_leaves()
-            ends = self._starts[-1] + np.cumsum(self._pages.leaf_counts(leaves))
-            if not leaves.size or ends[-1] > len(self):
-                found = int(ends[-1]) if leaves.size else self._starts[-1]
-                raise self._pages.error(
-                    f"has {found} records where its header says {len(self)}.", DAMAGED
-                )
-            # Readers look at _starts first: _leaves must be complete before it grows.
-            self._leaves.extend(leaves.tolist())
-            self._starts.extend(ends.tolist())
+            # Going on behind a damaged page would give records other numbers.
+            if self.failure:
+                raise self.failure
+            try:
+                self._extend(self._walk.next_leaves())
+            except DataError as error:
+                self.failure = error
+                raise
+
+    def _extend(self, leaves: PageNumbers) -> None:
+        ends = self._starts[-1] + np.cumsum(self._pages.leaf_counts(leaves))
+        if not leaves.size or ends[-1] > len(self):
+            found = int(ends[-1]) if leaves.size else self._starts[-1]
+            raise self._pages.error(
+                f"has {found} records where its header says {len(self)}.", DAMAGED
+            )
+        # Readers look at _starts first: _leaves must be complete before it grows.
+        self._leaves.extend(leaves.tolist())
+        self._starts.extend(ends.tolist())
 
 
 class _Walk:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from netspec.data.protocols import PictureSource
 from netspec.data.threads import Progress, cores, in_order, silent
 from netspec.errors import DataError
+from netspec.files import replacing
 from netspec.proto import BlobProto
 from netspec.shapes import describe
-from netspec.files import replacing
 
 Floats = NDArray[np.float32]
 
