@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from netspec.data.decode import Channels, Picture, decode
+from netspec.data.decode import Channels, decode
 from netspec.data.naming import about, printable
 from netspec.data.protocols import Pixels
 from netspec.data.resize import resize
@@ -107,11 +107,12 @@ class ImageList:
         """
         entry = self.entries[index]
         try:
-            picture = read_picture(
-                self._root / (self._prefix + entry.path), self._channels, self._size
-            )
+            data = read_file(self._root / (self._prefix + entry.path))
+            picture = decode(data, self._channels)
         except DataError as error:
             raise about(self.describe(index), error) from None
+        if self._size:
+            picture = resize(picture, *self._size)
         return picture.transpose(2, 0, 1), entry.label
 
     def describe(self, index: int) -> str:
@@ -121,20 +122,16 @@ class ImageList:
         return f"image '{name}' ({self.path}:{entry.line})"
 
 
-def read_picture(
-    path: Path, channels: Channels, size: tuple[int, int] | None
-) -> Picture:
-    """The pixels of an image file, resized where *size* (height, width) is given.
+def read_file(path: Path) -> bytes:
+    """The bytes of an image file.
 
     Raises:
-        DataError: missing or damaged; the problem begins with its verb.
+        DataError: missing or unreadable; the problem begins with its verb.
     """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise DataError(
             f"cannot be read: {getattr(error, 'strerror', error)}.",
             "Check the list's paths and the folder before them, with its last slash.",
         ) from None
-    picture = decode(data, channels)
-    return resize(picture, *size) if size else picture
