@@ -107,7 +107,8 @@ def draw_value(draw, field, depth):
 
 def draw_fields(draw, descriptor, depth):
     known = [f for f in descriptor.fields if f.message_type is None or depth < 3]
-    chosen = draw(st.lists(st.sampled_from(known), max_size=5, unique_by=id))
+    few = st.lists(st.sampled_from(known), max_size=5, unique_by=id)
+    chosen = draw(few) if known else []
     if descriptor.name == "ClipParameter":  # the only message with required fields
         chosen = known
     made = {}
@@ -126,7 +127,7 @@ def messages(draw):
     return kind(**draw_fields(draw, kind.DESCRIPTOR, 0))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=300)
 @given(messages())
 def test_text_to_message_to_text_is_a_fixed_point(message):
     text = to_text(message)
