@@ -12,10 +12,11 @@ A counter is four 32-bit words ``(block, sample, iteration low, iteration high)`
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 _MULTIPLIER = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -39,7 +40,7 @@ class Key:
 
     @property
     def words(self) -> tuple[int, int]:
-        """The two key words of Philox: the seed, and the seed's rest with the purpose."""
+        """Philox's two key words: the seed, and the seed's rest with the purpose."""
         purpose = zlib.crc32(self.purpose.encode(), (self.seed >> 32) & 0xFFFFFFFF)
         return self.seed & 0xFFFFFFFF, purpose
 
@@ -53,7 +54,7 @@ class Key:
         return replace(self, iteration=iteration)
 
 
-def philox(counter: tuple[Words, ...], key: tuple[int, int]) -> tuple[Words, ...]:
+def philox(counter: tuple[ArrayLike, ...], key: tuple[int, int]) -> tuple[Words, ...]:
     """Four random words for each counter: the Philox-4x32-10 bijection.
 
     Args:
@@ -87,7 +88,7 @@ def uniform(
     key: Key, samples: int, per_sample: int = 1, first_sample: int = 0
 ) -> NDArray[np.float64]:
     """Numbers in ``[0, 1)`` with 32 random bits, shape ``(samples, per_sample)``."""
-    return words(key, samples, per_sample, first_sample) * 2.0**-32
+    return np.multiply(words(key, samples, per_sample, first_sample), 2.0**-32)
 
 
 _CHUNK = 1 << 20
@@ -110,8 +111,11 @@ def normal_fill(key: Key, out: NDArray[np.floating], mean: float, std: float) ->
         flat[...] = mean + drawn.reshape(-1)[: len(flat)]
 
 
-def _chunks(out: NDArray[np.floating]):  # type: ignore[no-untyped-def]
-    flat = out.reshape(-1)
+def _chunks(
+    out: NDArray[np.floating],
+) -> Iterator[tuple[int, NDArray[np.floating]]]:
+    flat = out.view()
+    flat.shape = (-1,)  # refuses what is not contiguous, where reshape would copy
     for start in range(0, flat.size, _CHUNK):
         yield start, flat[start : start + _CHUNK]
 
@@ -125,7 +129,7 @@ def _stream(key: Key, start: int, length: int) -> NDArray[np.float64]:
     low, purpose = key.words
     bits = np.random.Philox(key=(purpose << 32) | low, counter=key.iteration << 128)
     bits.advance(start // 4)
-    return (bits.random_raw(length) >> np.uint64(11)) * 2.0**-53
+    return np.multiply(bits.random_raw(length) >> np.uint64(11), 2.0**-53)
 
 
 def permutation(key: Key, size: int) -> NDArray[np.int64]:

@@ -64,7 +64,9 @@ class GoldenRun:
 
     def named(self, prefix: str) -> dict[str, np.ndarray]:
         start = prefix + ":"
-        return {k[len(start) :]: v for k, v in self.recorded.items() if k.startswith(start)}
+        return {
+            k[len(start) :]: v for k, v in self.recorded.items() if k.startswith(start)
+        }
 
     def param(self, key: str) -> Any:
         layer, index = key.rsplit(":", 1)
@@ -99,5 +101,9 @@ class GoldenRun:
         assert np.shape(found) == np.shape(expected), what
         scale = float(np.max(np.abs(expected), initial=1e-1))
         np.testing.assert_allclose(
-            found, expected, rtol=self.relative, atol=self.relative * scale, err_msg=what
+            found,
+            expected,
+            rtol=self.relative,
+            atol=self.relative * scale,
+            err_msg=what,
         )

@@ -6,7 +6,7 @@ operations are grouped by family in :mod:`netspec.backends.reference`.
 
 Conventions of every operation:
 
-* Outputs are arguments (``y``, ``dx``, ``dw`` ...) and exist already; nothing is returned.
+* Outputs are arguments (``y``, ``dx``, ``dw`` ...) that exist already.
 * Gradients of data (``dx``) are overwritten, gradients of parameters (``dw``, ``db``)
   are added to.
 * Arrays are C-contiguous, logical order (N, C, spatial ...); geometry is a frozen
@@ -25,7 +25,7 @@ from netspec.shapes import Shape, convolution_size, count
 
 @dataclass(frozen=True)
 class ConvolutionGeometry:
-    """One convolution: x (N, C, in...), w (K, C / group, kernel...), y (N, K, out...)."""
+    """One convolution: x (N, C, in...), w (K, C / group, kernel...), y (N, K, out)."""
 
     batch: int
     channels: int

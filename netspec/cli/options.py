@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from typing import Any
 
 from netspec.files import replacing
@@ -36,10 +35,10 @@ def stages(args: argparse.Namespace) -> tuple[str, ...]:
     return tuple(s for given in args.stage for s in given.split(",") if s)
 
 
-def write_json(path: str | os.PathLike[str], value: Any) -> None:
+def write_json(path: str, value: Any) -> None:
     """Write a value as JSON, whole or not at all; ``-`` is standard output."""
     text = json.dumps(value, indent=2) + "\n"
-    if str(path) == "-":
+    if path == "-":
         print(text, end="")
     else:
         with replacing(path) as temporary:

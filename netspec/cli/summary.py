@@ -61,10 +61,10 @@ def as_json(graph: Any, costs: list[Any]) -> dict[str, Any]:
 
 def as_table(graph: Any, costs: list[Any]) -> str:
     """The summary as an aligned table."""
-    from netspec.report.table import table
+    from netspec.report.table import Row, table
     from netspec.shapes import describe
 
-    rows = [
+    rows: list[Row] = [
         (
             c.name,
             c.type,

@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from netspec.cli.train import add_transplant
 
     add = parser.add_argument
-    add("--model", "-model", metavar="FILE", help="default: the net in the weights file")
+    add(
+        "--model", "-model", metavar="FILE", help="default: the net in the weights file"
+    )
     add("--weights", "-weights", required=True, metavar="FILE")
     add("--iterations", "-iterations", type=int, metavar="N",
         help="batches to run; default: the whole set once")  # fmt: skip

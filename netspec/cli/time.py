@@ -45,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _net(args: argparse.Namespace) -> Any:
     from netspec.cli.options import stages
+    from netspec.data.feeds import known_shapes
     from netspec.files import find
     from netspec.graph import PHASES, Feeding, build_graph
     from netspec.graph.batch import with_batch
     from netspec.net import Net
-    from netspec.data.feeds import known_shapes
     from netspec.spec import filter_net, read_net
 
     spec = read_net(find(args.model))
@@ -75,8 +75,8 @@ def as_table(timing: Any) -> str:
     from netspec.report.table import table
 
     rows = [
-        (t.name, t.type, _ms(t.forward), _ms(t.backward), _rate(t.forward_macs, t.forward),
-         _rate(t.backward_macs, t.backward))
+        (t.name, t.type, _ms(t.forward), _ms(t.backward),
+         _rate(t.forward_macs, t.forward), _rate(t.backward_macs, t.backward))
         for t in timing.layers
     ]  # fmt: skip
     ahead = sum(t.forward_macs for t in timing.layers)

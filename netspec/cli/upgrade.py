@@ -20,9 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, upgrade, write, and say what was rewritten."""
-    from netspec.spec import to_text, upgraded_from
-    from netspec.spec.kind import read_spec
     from netspec.files import replacing
+    from netspec.spec import to_text
+    from netspec.spec.kind import read_spec
 
     spec = read_spec(args.input, weights=True)
     message = spec.message
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
             temporary.write_bytes(message.SerializeToString())
         else:
             temporary.write_text(to_text(message))
-    changes = upgraded_from(spec) or ("nothing: it is in today's spelling already",)
+    changes = spec.upgraded or ("nothing: it is in today's spelling already",)
     for change in changes:
         print(f"upgraded {change}")
     print(f"wrote {args.output}")

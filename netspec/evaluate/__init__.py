@@ -1,0 +1,1 @@
+"""Measuring nets: whole test sets, and the time of each layer."""

@@ -60,7 +60,9 @@ def time_net(net: Net, iterations: int, on_iteration: Callable[[], None]) -> Tim
         net.begin_pass(iteration=i)
         net.clear_param_diffs()
         f = [_seconds(net, node.layer.forward, run) for node, run in net.forward_steps]
-        b = [_seconds(net, node.layer.backward, run) for node, run in net.backward_steps]
+        b = [
+            _seconds(net, node.layer.backward, run) for node, run in net.backward_steps
+        ]
         if i:
             forward.append(f)
             backward.append(b)
@@ -74,7 +76,9 @@ def _seconds(net: Net, step: Callable[[Any, Any], None], run: Any) -> float:
     return time.perf_counter() - start
 
 
-def _timing(net: Net, forward: list[list[float]], backward: list[list[float]]) -> Timing:
+def _timing(
+    net: Net, forward: list[list[float]], backward: list[list[float]]
+) -> Timing:
     behind = [node for node, _ in net.backward_steps]
     slow = {id(n): median(t) for n, t in zip(behind, zip(*backward))}
     layers = [

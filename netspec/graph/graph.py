@@ -134,9 +134,7 @@ class Graph:
     @property
     def coupled(self) -> tuple[Node, ...]:
         """Nodes whose output for one image depends on the rest of the batch."""
-        return tuple(
-            n for n in self.nodes if n.layer.couples_batch(n.bottom_shapes)
-        )
+        return tuple(n for n in self.nodes if n.layer.couples_batch(n.bottom_shapes))
 
     @property
     def parameter_count(self) -> int:

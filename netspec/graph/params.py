@@ -79,8 +79,11 @@ class ParamTable:
                 f"parameter {index} has shape {describe(spec.shape)}; {entry.name!r}, "
                 f"owned by layer {owner.layer!r}, has {describe(owner.shape)}.",
                 "A shared parameter has one shape"
-                + (" count." if permissive else "; share_mode: PERMISSIVE asks only "
-                   "for an equal count."),
+                + (
+                    " count."
+                    if permissive
+                    else "; share_mode: PERMISSIVE asks only for an equal count."
+                ),
                 field=f"param.{index}",
             )
         self._merge_rates(at, index, entry)
@@ -97,7 +100,11 @@ class ParamTable:
                     "A shared parameter has one rate: give it once.",
                     field=f"param.{index}.{what}",
                 )
-        self.params[at] = replace(self.params[at], **known)
+        self.params[at] = replace(
+            owner := self.params[at],
+            lr_mult=known.get("lr_mult", owner.lr_mult),
+            decay_mult=known.get("decay_mult", owner.decay_mult),
+        )
 
 
 def _given_rates(entry: ParamProto) -> dict[str, float]:

@@ -54,7 +54,8 @@ def _find_makers(drafts: list[Draft]) -> dict[tuple[int, int], Made]:
 
 def _unknown_bottom(draft: Draft, b: int, known: Iterable[str]) -> SpecError:
     return SpecError(
-        f"bottom {b} is blob {draft.proto.bottom[b]!r}, which no layer before it makes.",
+        f"bottom {b} is blob {draft.proto.bottom[b]!r}, which no layer before it "
+        "makes.",
         suggest(draft.proto.bottom[b], known),
         place=draft.place_of("bottom", b),
         layer=draft.title,
@@ -83,7 +84,8 @@ def _with_splits(
                 draft.proto.bottom[b] = f"{base}_{taken[made]}"
                 taken[made] += 1
         splits = [
-            (t, Made(i, t)) for t in range(len(draft.proto.top))
+            (t, Made(i, t))
+            for t in range(len(draft.proto.top))
             if readers[Made(i, t)] > 1
         ]
         weights = {t: _take_weight(draft.proto, t, taken, made) for t, made in splits}

@@ -148,6 +148,7 @@ class Layer:
     alias: ClassVar[Alias] = Alias.NONE
     is_loss: ClassVar[bool] = False  # its first top has loss_weight 1 unless told
     is_source: ClassVar[bool] = False  # fed from outside: see `netspec.data`
+    fills_itself: ClassVar[bool] = False  # a source that nobody needs to feed
     fuses_relu: ClassVar[bool] = False  # honours `Run.relu`
     # What backward reads beside diffs, parameters and scratch; may depend on the file.
     backward_reads_bottom: bool = True

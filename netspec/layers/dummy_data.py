@@ -21,6 +21,7 @@ class DummyData(Source):
     """Caffe's DummyData; what is drawn depends on the key and the iteration."""
 
     tops = at_least(1)
+    fills_itself = True
 
     def setup(self) -> None:
         """Read shapes and fillers."""

@@ -68,11 +68,8 @@ class Net:
         self._feeding = feeding or Feeding()
         self.graph: Graph = self._build()
         self.arena: Arena
-        lent = (
-            borrow(list(self.graph.params), share_with.graph, share_with.param_blobs)
-            if share_with
-            else {}
-        )
+        self.param_blobs: list[Blob]
+        lent = self._borrow(share_with) if share_with else {}
         self.arena, self.param_blobs = make_params(self.graph, dtype, seed, lent)
         self._bind()
         if weights is not None:
@@ -81,12 +78,17 @@ class Net:
     def _build(self) -> Graph:
         return build_graph(self.spec, *self.state, self._feeding)
 
+    def _borrow(self, owner: Net) -> dict[int, Blob]:
+        return borrow(list(self.graph.params), owner.graph, owner.param_blobs)
+
     def _bind(self) -> None:
         backward = any(node.needs_backward for node in self.graph.nodes)
         self.plan: Plan = make_plan(self.graph, self.lean, backward, self.dtype)
         memory = Memory(self.plan, self.dtype)
         self._blobs = memory.blobs
-        self._steps = list(zip(self.graph.nodes, memory.runs(self.param_blobs, self.seed)))
+        self._steps = list(
+            zip(self.graph.nodes, memory.runs(self.param_blobs, self.seed))
+        )
         fused = set(self.plan.relus.values())
         self._forward_steps = [s for i, s in enumerate(self._steps) if i not in fused]
         self._backward_steps = [s for s in reversed(self._steps) if s[0].needs_backward]
@@ -105,7 +107,8 @@ class Net:
     @property
     def inputs(self) -> list[str]:
         """Names of the blobs that :meth:`forward` takes."""
-        return [top for node in self.graph.sources for top in node.tops]
+        fed = (n for n in self.graph.sources if not n.layer.fills_itself)
+        return [top for node in fed for top in node.tops]
 
     @property
     def outputs(self) -> list[str]:
@@ -213,7 +216,7 @@ class Net:
         """Load weights by layer name; options are those of :class:`Loader`'s load."""
         return Loader(self.graph, self.param_blobs, self.seed).load(weights, **options)
 
-    # What solvers and timers use ------------------------------------------------------------
+    # What solvers and timers use -------------------------------------------------
 
     def begin_pass(
         self,

@@ -78,9 +78,7 @@ def _data(
 
 def _kept(graph: Graph) -> list[str]:
     """Blobs that a caller reads after the pass: outputs and weighted losses."""
-    losses = [
-        top for n in graph.nodes for top, w in zip(n.tops, n.loss_weights) if w
-    ]
+    losses = [top for n in graph.nodes for top, w in zip(n.tops, n.loss_weights) if w]
     return [*graph.outputs, *losses]
 
 
@@ -128,7 +126,6 @@ def _scratch(graph: Graph, backward: bool, last: int) -> list[Interval]:
 
 def scratch_of(node: Node, backward: bool) -> list[tuple[str, int, str]]:
     """Name, elements and dtype of the scratch a node needs."""
-
 
     wanted = node.layer.scratch(node.bottom_shapes, node.in_place)
     return [

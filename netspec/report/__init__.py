@@ -1,0 +1,1 @@
+"""Listeners to a solver: terminal, Caffe-shaped log, JSON lines."""

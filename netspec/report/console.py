@@ -90,16 +90,17 @@ class ConsoleReporter:
     def _(self, event: TestResult) -> None:
         whole = "the whole set" if event.whole_set else "not one pass over the set"
         self._print(
-            f"test net {event.net} at iteration {event.iteration}: {event.images} images "
-            f"({whole}), {event.seconds:.1f} s",
+            f"test net {event.net} at iteration {event.iteration}: {event.images} "
+            f"images ({whole}), {event.seconds:.1f} s",
             *(f"  {line}" for line in output_lines(event.outputs)),
         )
 
     @_on.register
     def _(self, event: RateDropped) -> None:
         self._print(
-            f"iteration {event.iteration}: no better than {event.best:.5g} of iteration "
-            f"{event.best_iteration}; lr is now {event.rate:.4g} (drop {event.drops})"
+            f"iteration {event.iteration}: no better than {event.best:.5g} of "
+            f"iteration {event.best_iteration}; lr is now {event.rate:.4g} "
+            f"(drop {event.drops})"
         )
 
     @_on.register
@@ -110,7 +111,9 @@ class ConsoleReporter:
     @_on.register
     def _(self, event: Restored) -> None:
         passed = [f"  passed over: {reason}" for reason in event.passed_over]
-        self._print(f"resumed at iteration {event.iteration} from {event.state}", *passed)
+        self._print(
+            f"resumed at iteration {event.iteration} from {event.state}", *passed
+        )
 
     @_on.register
     def _(self, event: Warned) -> None:

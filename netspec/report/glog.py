@@ -21,7 +21,9 @@ class GlogReporter:
         self._stream = stream
         now = datetime.now()
         self._stream.write(f"Log file created at: {now:%Y/%m/%d %H:%M:%S}\n")
-        self._stream.write("Log line format: [IWEF]mmdd hh:mm:ss.uuuuuu threadid file:line] msg\n")
+        self._stream.write(
+            "Log line format: [IWEF]mmdd hh:mm:ss.uuuuuu threadid file:line] msg\n"
+        )
 
     def __call__(self, event: Event) -> None:
         """Listen."""
@@ -34,4 +36,6 @@ class GlogReporter:
         now = datetime.now()
         thread = threading.get_native_id() or os.getpid()
         source = RATE_SOURCE if iteration and ", lr = " in line else SOURCE
-        self._stream.write(f"{severity}{now:%m%d %H:%M:%S.%f} {thread} {source} {line}\n")
+        self._stream.write(
+            f"{severity}{now:%m%d %H:%M:%S.%f} {thread} {source} {line}\n"
+        )

@@ -19,8 +19,12 @@ class JsonLinesReporter:
 
     def __call__(self, event: Event) -> None:
         """Listen."""
-        fields = asdict(event) if is_dataclass(event) else {}
-        record = {"event": type(event).__name__, "time": round(time.time(), 6), **fields}
+        fields: dict[str, Any] = asdict(event) if is_dataclass(event) else {}
+        record = {
+            "event": type(event).__name__,
+            "time": round(time.time(), 6),
+            **fields,
+        }
         self._stream.write(json.dumps(_finite(record)) + "\n")
         self._stream.flush()
 

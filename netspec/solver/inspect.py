@@ -12,8 +12,8 @@ from netspec.graph import PHASES, Feeding, Graph, build_graph
 from netspec.graph.build import check_structure
 from netspec.proto import NetParameter, SolverParameter
 from netspec.solver.check import check_solver
-from netspec.solver.nets import NetSpec, test_specs, train_spec
-from netspec.spec import Located, filter_net, upgraded_from
+from netspec.solver.nets import test_specs, train_spec
+from netspec.spec import Located, filter_net
 from netspec.spec.kind import read_spec
 from netspec.spec.lint import Lint, lint_net, lint_solver
 
@@ -48,7 +48,7 @@ def inspect_file(path: str | os.PathLike[str], state: State) -> Findings:
     found = Findings(str(path))
     try:
         spec = read_spec(path)
-        found.notes.extend(f"upgraded {change}" for change in upgraded_from(spec))
+        found.notes.extend(f"upgraded {change}" for change in spec.upgraded)
         if isinstance(spec.message, SolverParameter):
             _inspect_solver(spec, found)
         else:

@@ -9,7 +9,10 @@ from netspec.graph import Feeding, Graph, build_graph
 from netspec.proto import TRAIN
 from netspec.spec import parse_net
 
-INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 6 dim: 3 dim: 9 dim: 11 } } }'
+INPUT = (
+    'layer { name: "x" type: "Input" top: "x" '
+    "input_param { shape { dim: 6 dim: 3 dim: 9 dim: 11 } } }"
+)
 
 
 def graph(text: str, **options) -> Graph:
@@ -68,8 +71,8 @@ def test_sources_are_cut_into_shards() -> None:
 REFUSED = {
     "unknown bottom": (
         relu("xx", "y"),
-        "n.prototxt:2:32: layer 'r' (ReLU): bottom 0 is blob 'xx', which no layer before "
-        "it makes.\n  Did you mean 'x'?",
+        "n.prototxt:2:32: layer 'r' (ReLU): bottom 0 is blob 'xx', which no layer "
+        "before it makes.\n  Did you mean 'x'?",
     ),
     "top made twice": (
         relu("x", "y") + relu("x", "y", "s"),
@@ -83,14 +86,14 @@ REFUSED = {
     ),
     "too many params": (
         conv("x", "y", "param {} param {} param {}"),
-        "n.prototxt:2:78: layer 'c' (Convolution): has 3 param entries for 2 parameters.\n"
-        "  Remove the surplus entries.",
+        "n.prototxt:2:78: layer 'c' (Convolution): has 3 param entries for 2 "
+        "parameters.\n  Remove the surplus entries.",
     ),
     "two rates": (
         conv("x", "y", 'param { name: "w" lr_mult: 2 }')
         + conv("x", "z", 'param { name: "w" lr_mult: 3 }', "d"),
-        "n.prototxt:3:78: layer 'd' (Convolution): lr_mult of shared parameter 'w' is 3 "
-        "here and 2 before.\n  A shared parameter has one rate: give it once.",
+        "n.prototxt:3:78: layer 'd' (Convolution): lr_mult of shared parameter 'w' is "
+        "3 here and 2 before.\n  A shared parameter has one rate: give it once.",
     ),
 }
 

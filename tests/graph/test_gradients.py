@@ -18,7 +18,9 @@ def flow(bottoms: str, tops: str, learns: int = 0, **more) -> Flow:
     )
 
 
-def marked(flows: list[Flow], force: bool = False) -> list[tuple[list[bool], list[bool]]]:
+def marked(
+    flows: list[Flow], force: bool = False
+) -> list[tuple[list[bool], list[bool]]]:
     mark_gradients(flows, force)
     return [(f.bottom, f.param) for f in flows]
 
@@ -61,4 +63,8 @@ def test_force_backward_reaches_inputs_but_not_statistics_or_labels() -> None:
         flow("data", "a", learned=[False], trainable=[False]),
         flow("a label", "loss", loss=True, allowed=[True, False]),
     ]
-    assert marked(flows, force=True) == [([], []), ([True], [False]), ([True, False], [])]
+    assert marked(flows, force=True) == [
+        ([], []),
+        ([True], [False]),
+        ([True, False], []),
+    ]

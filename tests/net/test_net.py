@@ -11,13 +11,15 @@ from netspec.spec import parse_net
 
 TEXT = """
 name: "small"
-layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 dim: 7 dim: 9 } } }
+layer { name: "x" type: "Input" top: "x"
+  input_param { shape { dim: 2 dim: 3 dim: 7 dim: 9 } } }
 layer { name: "c" type: "Convolution" bottom: "x" top: "c"
-  convolution_param { num_output: 5 kernel_size: 3 pad: 1 weight_filler { type: "xavier" }
-    bias_filler { type: "constant" value: 0.25 } } }
+  convolution_param { num_output: 5 kernel_size: 3 pad: 1
+    weight_filler { type: "xavier" } bias_filler { type: "constant" value: 0.25 } } }
 layer { name: "r" type: "ReLU" bottom: "c" top: "c" }
 layer { name: "d" type: "Convolution" bottom: "c" top: "d"
-  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "gaussian" std: 0.2 } } }
+  convolution_param { num_output: 4 kernel_size: 3
+    weight_filler { type: "gaussian" std: 0.2 } } }
 layer { name: "a" type: "TanH" bottom: "d" top: "a" }
 layer { name: "b" type: "Sigmoid" bottom: "d" top: "b" }
 layer { name: "s" type: "Eltwise" bottom: "a" bottom: "b" top: "s" }

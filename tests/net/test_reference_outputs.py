@@ -34,7 +34,9 @@ def check_model(shared_data: Path, outputs: str, device: str = "cpu") -> None:
     folder, net_name, weights = MODELS[outputs]
     recorded = np.load(shared_data / "reference_outputs" / f"{outputs}.npz")
     model = shared_data / "models" / folder
-    net = Net(model / f"{net_name}.prototxt", model / f"{weights}.caffemodel", device=device)
+    net = Net(
+        model / f"{net_name}.prototxt", model / f"{weights}.caffemodel", device=device
+    )
     (name,) = net.inputs
     net.reshape(**{name: recorded["input"].shape})
     net.feed(name, recorded["input"])

@@ -1,4 +1,4 @@
-"""Arrays that are alive together never overlap, and the block is no larger than needed."""
+"""Arrays alive together never overlap, and the block is no larger than needed."""
 
 from __future__ import annotations
 
