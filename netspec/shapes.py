@@ -40,16 +40,23 @@ def deconvolution_size(
 
 
 def pooling_size(
-    size: int, kernel: int, stride: int = 1, pad: int = 0, ceil: bool = True
+    size: int,
+    kernel: int,
+    stride: int = 1,
+    pad: int = 0,
+    ceil: bool = True,
+    padded: bool | None = None,
 ) -> int:
     """Output length of Caffe's Pooling.
 
     Rounds up by default; where there is padding, a last window that would start
-    at or beyond the far edge of the unpadded input is dropped.
+    at or beyond the far edge of the unpadded input is dropped.  Caffe drops it along
+    both axes when either has padding: *padded*, by default whether this one has.
     """
     span = size + 2 * pad - kernel
     pooled = (-(-span // stride) if ceil else span // stride) + 1
-    if pad and (pooled - 1) * stride >= size + pad:
+    padded = pad > 0 if padded is None else padded
+    if padded and (pooled - 1) * stride >= size + pad:
         pooled -= 1
     return pooled
 

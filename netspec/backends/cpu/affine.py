@@ -1,13 +1,15 @@
-"""Scale and bias by Numba."""
+"""Scale and bias by compiled kernels."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from netspec.backends.cpu.pieces import over
 from netspec.backends.cpu.sums import STRIP, channel_sums
+from netspec.backends.cpu.threads import claim
 from netspec.backends.reference.affine import AffineOps
 
 Array = Any
@@ -23,13 +25,14 @@ class CpuAffineOps(AffineOps):
         if x.dtype != np.float32:
             super().affine(x, scale, bias, y)
             return
-        middle = x.shape[1]
+        outer, middle, inner = x.shape
         scale = np.ones(middle, np.float32) if scale is None else scale
         bias = np.zeros(middle, np.float32) if bias is None else bias
-        if x.shape[2] == 1:
-            _affine_columns(x[:, :, 0], scale, bias, y[:, :, 0])
+        if inner == 1:
+            rows = outer * -(-middle // STRIP)
+            over(_affine_rows, rows, STRIP, x[:, :, 0], scale, bias, y[:, :, 0])
         else:
-            _affine_planes(x, scale, bias, y)
+            over(_affine_planes, outer * middle, inner, x, scale, bias, y)
 
     def affine_gradient(
         self, x: Array | None, dy: Array, dscale: Array | None, dbias: Array | None
@@ -44,25 +47,31 @@ class CpuAffineOps(AffineOps):
                 gradient += found.astype(np.float32)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
-def _affine_planes(x, scale, bias, y):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _affine_planes(counter, tasks, workspace, group, x, scale, bias, y):  # type: ignore[no-untyped-def]
     outer, middle, inner = x.shape
-    for task in prange(outer * middle):
-        o, m = task // middle, task % middle
-        source, out = x[o, m], y[o, m]
-        factor, shift = scale[m], bias[m]
-        for i in range(inner):
-            out[i] = source[i] * factor + shift
+    task = claim(counter)
+    while task < tasks:
+        for thing in range(task * group, min((task + 1) * group, outer * middle)):
+            o, m = thing // middle, thing % middle
+            source, out = x[o, m], y[o, m]
+            factor, shift = scale[m], bias[m]
+            for i in range(inner):
+                out[i] = source[i] * factor + shift
+        task = claim(counter)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
-def _affine_columns(x, scale, bias, y):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _affine_rows(counter, tasks, workspace, group, x, scale, bias, y):  # type: ignore[no-untyped-def]
     outer, middle = x.shape
     strips = (middle + STRIP - 1) // STRIP
-    for task in prange(outer * strips):
-        o, start = task // strips, task % strips * STRIP
-        stop = min(start + STRIP, middle)
-        source, out = x[o, start:stop], y[o, start:stop]
-        factor, shift = scale[start:stop], bias[start:stop]
-        for i in range(stop - start):
-            out[i] = source[i] * factor[i] + shift[i]
+    task = claim(counter)
+    while task < tasks:
+        for thing in range(task * group, min((task + 1) * group, outer * strips)):
+            o, start = thing // strips, thing % strips * STRIP
+            stop = min(start + STRIP, middle)
+            source, out = x[o, start:stop], y[o, start:stop]
+            factor, shift = scale[start:stop], bias[start:stop]
+            for i in range(out.size):
+                out[i] = source[i] * factor[i] + shift[i]
+        task = claim(counter)

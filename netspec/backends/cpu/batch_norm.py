@@ -1,13 +1,16 @@
-"""Batch normalisation by Numba: two passes over the data each way."""
+"""Batch normalisation by compiled kernels: two passes over the data each way."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from netspec.backends.cpu.pieces import over
 from netspec.backends.cpu.sums import channel_sums
+from netspec.backends.cpu.threads import claim
 from netspec.backends.reference.batch_norm import BatchNormOps, by_channel
 
 Array = Any
@@ -15,6 +18,11 @@ Array = Any
 
 def _inverse_deviation(variance: Array, eps: float) -> Array:
     return 1.0 / np.sqrt(variance.astype(np.float64) + eps)
+
+
+def _spread(kernel: Callable[..., None], x: Array, *args: Any) -> None:
+    batch, channels, inner = x.shape
+    over(kernel, batch * channels, inner, x, *args)
 
 
 class CpuBatchNormOps(BatchNormOps):
@@ -50,10 +58,8 @@ class CpuBatchNormOps(BatchNormOps):
             super().batch_norm(x, mean, variance, eps, y, copy)
             return
         inverse = _inverse_deviation(variance, eps).astype(np.float32)
-        out = by_channel(y)
-        _normalise(
-            by_channel(x), mean, inverse, out, out if copy is None else by_channel(copy)
-        )
+        second = y if copy is None else copy
+        _spread(_normalise, by_channel(x), mean, inverse, *map(by_channel, (y, second)))
 
     def batch_norm_backward(
         self,
@@ -77,7 +83,7 @@ class CpuBatchNormOps(BatchNormOps):
         count = x.shape[0] * x.shape[2]
         slope = (product - centre * total) * spread**2 / count
         terms = np.stack((inverse, total / count, centre, slope)).astype(np.float32)
-        _gradient(x, dy, terms, by_channel(dx))
+        _spread(_gradient, x, dy, terms, by_channel(dx))
 
     def batch_norm_backward_stored(
         self, variance: Array, eps: float, dy: Array, dx: Array
@@ -87,31 +93,37 @@ class CpuBatchNormOps(BatchNormOps):
             super().batch_norm_backward_stored(variance, eps, dy, dx)
             return
         inverse = _inverse_deviation(variance, eps).astype(np.float32)
-        out = by_channel(dx)
-        _normalise(by_channel(dy), np.zeros_like(inverse), inverse, out, out)
+        zero, out = np.zeros_like(inverse), by_channel(dx)
+        _spread(_normalise, by_channel(dy), zero, inverse, out, out)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
-def _normalise(x, mean, inverse, y, copy):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _normalise(counter, tasks, workspace, group, x, mean, inverse, y, copy):  # type: ignore[no-untyped-def]
     batch, channels, inner = x.shape
-    for task in prange(batch * channels):
-        n, c = task // channels, task % channels
-        source, out, second = x[n, c], y[n, c], copy[n, c]
-        centre, factor = mean[c], inverse[c]
-        for i in range(inner):
-            value = (source[i] - centre) * factor
-            out[i] = value
-            second[i] = value
+    task = claim(counter)
+    while task < tasks:
+        for thing in range(task * group, min((task + 1) * group, batch * channels)):
+            n, c = thing // channels, thing % channels
+            source, out, second = x[n, c], y[n, c], copy[n, c]
+            centre, factor = mean[c], inverse[c]
+            for i in range(inner):
+                value = (source[i] - centre) * factor
+                out[i] = value
+                second[i] = value
+        task = claim(counter)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
-def _gradient(x, dy, terms, dx):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _gradient(counter, tasks, workspace, group, x, dy, terms, dx):  # type: ignore[no-untyped-def]
     batch, channels, inner = x.shape
-    for task in prange(batch * channels):
-        n, c = task // channels, task % channels
-        source, gradient, out = x[n, c], dy[n, c], dx[n, c]
-        factor, centre_dy = terms[0, c], terms[1, c]
-        centre, slope = terms[2, c], terms[3, c]
-        for i in range(inner):
-            z = (source[i] - centre) * slope
-            out[i] = (gradient[i] - centre_dy - z) * factor
+    task = claim(counter)
+    while task < tasks:
+        for thing in range(task * group, min((task + 1) * group, batch * channels)):
+            n, c = thing // channels, thing % channels
+            source, gradient, out = x[n, c], dy[n, c], dx[n, c]
+            factor, centre_dy = terms[0, c], terms[1, c]
+            centre, slope = terms[2, c], terms[3, c]
+            for i in range(inner):
+                z = (source[i] - centre) * slope
+                out[i] = (gradient[i] - centre_dy - z) * factor
+        task = claim(counter)

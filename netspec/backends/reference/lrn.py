@@ -21,7 +21,8 @@ WITHIN = (2, 3)
 def _window_sum(values: Array, size: int, axes: tuple[int, ...]) -> Array:
     """Sums over windows of *size* centred on each value, cut off at the borders."""
     for axis in axes:
-        values = np.moveaxis(_sum_along_first(np.moveaxis(values, axis, 0), size), 0, axis)
+        total = _sum_along_first(np.moveaxis(values, axis, 0), size)
+        values = np.moveaxis(total, 0, axis)
     return values
 
 
