@@ -210,6 +210,17 @@ def _check_test_nets(solver: Solver) -> None:
         )
 
 
+def _check_test_iter(solver: Solver) -> None:
+    for i, batches in enumerate(solver.message.test_iter):
+        if batches < 1:
+            raise SpecError(
+                f"test_iter is {batches}.",
+                "Give a number of batches, or leave test_iter out to see the whole set "
+                "once.",
+                place=solver.place("test_iter", i),
+            )
+
+
 def _check_not_ours(solver: Solver) -> None:
     if solver.message.snapshot_diff:
         raise fault(
@@ -230,5 +241,6 @@ _CHECKS: tuple[Check, ...] = (
     _check_shards,
     _check_train_net,
     _check_test_nets,
+    _check_test_iter,
     _check_not_ours,
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from netspec.proto import SolverParameter
 from netspec.solver.events import Event, RateDropped, TestResult, TestStarted, Warned
-from netspec.solver.plateau import Patience, Tested, Verdict, improves, judge
+from netspec.solver.plateau import Patience, Measured, Verdict, improves, judge
 from netspec.solver.schedules import learning_rate
 from netspec.solver.snapshot import Progress
 from netspec.solver.testing import Test
@@ -122,7 +122,7 @@ class Examiner:
         progress = self._progress
         now = progress.iteration
         progress.record[:] = [t for t in progress.record if t.iteration < now]
-        progress.record.append(Tested(now, metric))
+        progress.record.append(Measured(now, metric))
 
     def _tell_drop(self, before: Verdict, after: Verdict) -> None:
         if after.drops > before.drops and after.best:
@@ -143,5 +143,5 @@ class Examiner:
         patience = Patience(tests=1, higher=self._best.higher)
         if not improves(metric, self._progress.best, patience):
             return False
-        self._progress.best = Tested(self._progress.iteration, metric)
+        self._progress.best = Measured(self._progress.iteration, metric)
         return True

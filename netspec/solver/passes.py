@@ -97,6 +97,7 @@ class Passes:
         self.shards = net.graph.shards
         self.rows = batch_of(net.graph)
         self.leaves = Leaves(passes * self.shards, sync.rank, sync.size)
+        self._loaded = (0, 0)
         self._tree = TreeSum(net.arena.diff)
         self._samples = make_samples(net, source, self.rows)
 
@@ -149,11 +150,16 @@ class Passes:
 
     def load(self, iteration: int, leaf: int) -> None:
         """Put one leaf's samples into the net."""
+        self._loaded = (iteration, leaf)
         number = iteration * self.leaves.total + leaf
         rows, counts = self._samples(number)
         for name, values in rows.items():
             self.net.feed(name, values)
         self.net.begin_pass(iteration, leaf * self.rows, counts)
+
+    def load_again(self) -> None:
+        """Put the samples that were loaded last into the net once more."""
+        self.load(*self._loaded)
 
     def _reduce(self, losses: np.ndarray) -> tuple[float, ...]:
         """Sum the gradient and the losses over the ranks."""

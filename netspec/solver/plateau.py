@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Tested:
-    """One recorded test: the metric found before training that iteration."""
+class Measured:
+    """The metric that one test found, before training that iteration."""
 
     iteration: int
     metric: float
@@ -42,15 +42,15 @@ class Verdict:
 
     drops: int = 0
     stop: bool = False
-    best: Tested | None = None
+    best: Measured | None = None
 
 
-def judge(record: Sequence[Tested], patience: Patience) -> Verdict:
+def judge(record: Sequence[Measured], patience: Patience) -> Verdict:
     """The verdict on a record in order of iteration.
 
     A metric that is not a number never improves on anything.
     """
-    best: Tested | None = None
+    best: Measured | None = None
     drops = stalled = 0
     for test in record:
         if improves(test.metric, best, patience):
@@ -65,7 +65,7 @@ def judge(record: Sequence[Tested], patience: Patience) -> Verdict:
     return Verdict(drops, False, best)
 
 
-def improves(metric: float, best: Tested | None, patience: Patience) -> bool:
+def improves(metric: float, best: Measured | None, patience: Patience) -> bool:
     """Whether a metric is better than the best so far by more than ``min_delta``."""
     if math.isnan(metric):
         return False

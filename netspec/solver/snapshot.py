@@ -19,7 +19,7 @@ from netspec.net.save import save_weights
 from netspec.proto import NetParameter, SolverParameter, SolverState
 from netspec.shapes import describe
 from netspec.solver.files import SnapshotFiles, newest_first, weights_file
-from netspec.solver.plateau import Tested
+from netspec.solver.plateau import Measured
 from netspec.solver.schedules import steps_taken
 from netspec.solver.state import StoredState, fit_history, read_state, write_state
 from netspec.solver.updates import RULES
@@ -48,8 +48,8 @@ class Progress:
     """
 
     iteration: int = 0
-    record: list[Tested] = field(default_factory=list)
-    best: Tested | None = None
+    record: list[Measured] = field(default_factory=list)
+    best: Measured | None = None
     kept: list[int] = field(default_factory=list)
 
 
@@ -133,8 +133,8 @@ class Snapshot:
     def progress(self) -> Progress:
         """Where the run was."""
         header = self.state.header
-        record = [Tested(t.iteration, t.metric) for t in header.plateau_record]
-        best = Tested(header.best.iteration, header.best.metric)
+        record = [Measured(t.iteration, t.metric) for t in header.plateau_record]
+        best = Measured(header.best.iteration, header.best.metric)
         return Progress(
             header.iter,
             record,

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from os import PathLike, fspath
 from typing import Any, Self
 
+from netspec.data.feeds import Feeds
 from netspec.files import find
 from netspec.net import Net
 from netspec.proto import SolverParameter
@@ -56,6 +57,7 @@ class Solver:
     Attributes:
         net: the training net, built for one shard of its batch.
         parameters: the solver's message.
+        histories: arrays of the arena's layout, as many as the solver type keeps.
         listeners: may be added to at any time.
 
     Raises:
@@ -91,10 +93,10 @@ class Solver:
         """Make the parts that do the work, around the nets and the progress."""
         spec, message, net = self._spec, self.parameters, self.net
         kinds = range(RULES[message.type].histories)
-        self._histories = [net.arena.data * 0 for _ in kinds]
+        self.histories = [_zeros_like(net.arena.data) for _ in kinds]
         self._examiner = Examiner(spec, self._tests, self._progress, self._emit)
         self._keeper = Keeper(
-            spec, net, self._histories, self._progress, self._settings.seed, self._emit
+            spec, net, self.histories, self._progress, self._settings.seed, self._emit
         )
         self._debug = TellingRunner(self._emit) if message.debug_info else None
         self._stream = Stream(self._training.feeds)
@@ -113,6 +115,16 @@ class Solver:
     def iteration(self) -> int:
         """Iterations done."""
         return self._progress.iteration
+
+    @property
+    def feeds(self) -> Feeds:
+        """The data layers of the training net: a MemoryData layer's arrays go here."""
+        return self._training.feeds
+
+    @property
+    def test_feeds(self) -> list[Feeds]:
+        """The data layers of each test net."""
+        return [test.feeds for test in self._tests]
 
     @property
     def test_nets(self) -> list[Net]:
@@ -190,7 +202,14 @@ class Solver:
         return found
 
     def load(self, weights: Path, **options: Any) -> Report:
-        """Load weights by layer name; see :meth:`netspec.Net.load`."""
+        """Load weights by layer name into all nets; see :meth:`netspec.Net.load`.
+
+        Returns:
+            What became of each blob of the training net.
+        """
+        for net in self.test_nets:
+            if net.arena.segments:  # layers that the training net does not have
+                net.load(weights, **options)
         return self.net.load(weights, **options)
 
     def close(self) -> None:
@@ -208,7 +227,7 @@ class Solver:
     def _run(self, caught: Signals | None) -> str:
         """Iterate until there is a reason to stop."""
         limit = self.parameters.max_iter or math.inf
-        self._start()
+        self._start(self.parameters.snapshot_after_train)
         while self.iteration < limit:
             self._test_if_due()
             if self._examiner.verdict.stop:
@@ -240,7 +259,7 @@ class Solver:
 
     def _update(self, rate: float) -> None:
         net, now = self.net, self.iteration
-        update(net.ops, net.arena, self._histories, self.parameters, now, rate)
+        update(net.ops, net.arena, self.histories, self.parameters, now, rate)
         if self._debug:
             self._debug.updated(net)
 
@@ -248,6 +267,7 @@ class Solver:
         if not math.isfinite(loss):
             kept = self._keeper.last
             state = str(kept.state) if kept else ""
+            self._passes.load_again()
             raise diverged(self.net, self.iteration, loss, state)
         warning = saturated(loss, self.iteration)
         if warning and not self._warned:
@@ -284,17 +304,18 @@ class Solver:
     def _smoothed(self) -> float:
         return sum(self._losses) / len(self._losses)
 
-    def _start(self) -> None:
+    def _start(self, snapshots: bool = False) -> None:
         """Before the first iteration: find out what will fail later, and say hello."""
         if self._started:
             return
         self._started = True
-        if self.parameters.snapshot:
+        if self.parameters.snapshot or snapshots:
             check_writable(self._keeper.prefix)
-        self._emit(self._facts())
+        self._emit(self.facts())
         self._examiner.warn()
 
-    def _facts(self) -> Started:
+    def facts(self) -> Started:
+        """What a banner says of the run."""
         message, cut = self.parameters, self._training.cut
         return Started(
             net=self.net.graph.name,
@@ -335,6 +356,12 @@ def _located(solver: Path | Located[SolverParameter]) -> Located[SolverParameter
     if isinstance(solver, Located):
         return solver
     return read_solver(find(fspath(solver)))
+
+
+def _zeros_like(array: Any) -> Any:
+    zeros = array.copy()
+    zeros[...] = 0
+    return zeros
 
 
 def _falls_on(iteration: int, every: int) -> bool:

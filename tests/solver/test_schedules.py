@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from netspec.errors import SpecError
+from netspec.proto import SolverParameter
+from netspec.solver.schedules import POLICIES, learning_rate, steps_taken
+
+
+def solver(policy, **fields):
+    return SolverParameter(lr_policy=policy, base_lr=0.25, **fields)
+
+
+# Powers of two, so that float32 fields are exact and rates can be compared exactly.
+TABLE = [
+    (solver("fixed"), {0: 0.25, 7: 0.25}),
+    (solver("step", gamma=0.5, stepsize=3), {0: 0.25, 2: 0.25, 3: 0.125, 7: 0.0625}),
+    (solver("exp", gamma=0.5), {0: 0.25, 1: 0.125, 4: 0.015625}),
+    (solver("inv", gamma=3, power=2), {0: 0.25, 1: 0.015625, 5: 0.25 / 256}),
+    (
+        solver("multistep", gamma=0.5, stepvalue=[2, 5, 6]),
+        {0: 0.25, 1: 0.25, 2: 0.125, 4: 0.125, 5: 0.0625, 6: 0.03125, 99: 0.03125},
+    ),
+    (
+        solver("poly", power=2, max_iter=8),
+        {0: 0.25, 2: 0.140625, 4: 0.0625, 8: 0, 9: 0},
+    ),
+    (solver("plateau", gamma=0.5), {0: 0.25, 50: 0.25}),
+]
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    ("solver", "rates"), TABLE, ids=[s.lr_policy for s, _ in TABLE]
+)
+def test_rates_are_those_of_the_formula(solver, rates):
+    assert {t: learning_rate(solver, t) for t in rates} == rates
+
+
+def test_sigmoid_falls_through_the_middle():
+    falling = solver("sigmoid", gamma=2, stepsize=4)
+    assert learning_rate(falling, 4) == 0.125
+    # 1 / (1 + e^-6) by hand, on either side of the midpoint.
+    assert learning_rate(falling, 7) == pytest.approx(0.25 * 0.9975273768433653)
+    assert learning_rate(falling, 1) == pytest.approx(0.25 * 0.0024726231566347743)
+    assert learning_rate(falling, 0) < learning_rate(falling, 10**6) == 0.25
+
+
+def test_plateau_divides_by_ten_unless_told():
+    assert learning_rate(solver("plateau"), 9, drops=2) == pytest.approx(0.0025)
+    assert learning_rate(solver("plateau", gamma=0.5), 9, drops=2) == 0.0625
+
+
+@pytest.mark.parametrize(
+    ("values", "taken"),
+    [
+        ([2, 2], {1: 0, 2: 1, 3: 2}),  # one step an iteration
+        ([5, 3], {4: 0, 5: 1, 6: 2}),  # in the order of the file
+        ([0, 1], {0: 1, 1: 2}),
+        ([], {4: 0}),
+    ],
+)
+def test_multistep_waits_for_its_values_as_caffe_does(values, taken):
+    assert {t: steps_taken(values, t) for t in taken} == taken
+
+
+def test_an_unknown_policy_offers_the_nearest():
+    with pytest.raises(SpecError, match="Did you mean 'multistep'"):
+        learning_rate(solver("multi_step"), 0)
+
+
+def test_every_policy_is_in_a_table():
+    assert {s.lr_policy for s, _ in TABLE} | {"sigmoid"} == set(POLICIES)

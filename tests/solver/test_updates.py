@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from netspec.backends.reference.update import UpdateOps
+from netspec.errors import SpecError
+from netspec.proto import SolverParameter
+from netspec.solver.updates import RULES, gradient_scale, make_steps, update
+
+
+def arena(sizes=(3, 5), lr_mult=(1.5, 0.0), decay_mult=(0.5, 3.0)):
+    """Two parameters with a gap between; the gap's gradient must not count."""
+    starts = np.cumsum([0, *[s + 2 for s in sizes]])
+    segments = [
+        SimpleNamespace(slice=slice(int(a), int(a) + s), lr_mult=l, decay_mult=d)
+        for a, s, l, d in zip(starts, sizes, lr_mult, decay_mult)
+    ]
+    size = int(starts[-1])
+    draw = np.random.default_rng(2)
+    data, diff = draw.standard_normal((2, size))
+    return SimpleNamespace(data=data, diff=diff, segments=segments)
+
+
+def norm(a):
+    return float(np.sqrt(sum((a.diff[s.slice] ** 2).sum() for s in a.segments)))
+
+
+def test_clipping_acts_on_the_sum_and_only_above_its_limit():
+    a = arena()
+    limit = norm(a)
+    loose = SolverParameter(clip_gradients=limit * 1.01, iter_size=4)
+    tight = SolverParameter(clip_gradients=limit * 0.3, iter_size=4)
+    assert gradient_scale(UpdateOps(), a, loose) == 0.25
+    # 0.3 to float32's precision, in which the field is stored.
+    assert gradient_scale(UpdateOps(), a, tight) == pytest.approx(0.3 / 4, 1e-6)
+
+
+def test_no_clipping_by_default():
+    assert gradient_scale(UpdateOps(), arena(), SolverParameter()) == 1
+
+
+@pytest.mark.parametrize(("kind", "l2", "l1"), [("L2", 1, 0), ("L1", 0, 1)])
+def test_segments_have_their_own_rates_and_decays(kind, l2, l1):
+    solver = SolverParameter(weight_decay=0.25, regularization_type=kind)
+    steps = make_steps(arena(), solver, rate=0.5, scale=0.125)
+    assert steps.start.tolist() == [0, 5]
+    assert steps.stop.tolist() == [3, 10]
+    assert steps.rate.tolist() == [0.75, 0]
+    assert steps.l2.tolist() == [0.125 * l2, 0.75 * l2]
+    assert steps.l1.tolist() == [0.125 * l1, 0.75 * l1]
+    assert steps.scale == 0.125
+
+
+def test_weight_decay_is_not_divided_by_iter_size():
+    a = arena(lr_mult=(1.0, 1.0))
+    a.diff[:] = 0
+    before = a.data.copy()
+    solver = SolverParameter(weight_decay=0.5, iter_size=4)
+    update(UpdateOps(), a, [a.data * 0], solver, iteration=0, rate=0.125)
+    for s in a.segments:
+        expected = before[s.slice] * (1 - 0.125 * 0.5 * s.decay_mult)
+        np.testing.assert_allclose(a.data[s.slice], expected, rtol=1e-12)
+
+
+def test_adams_first_step_is_the_rate():
+    """With unbiased means, the first step is rate · g / |g| for every element."""
+    a = arena(lr_mult=(1.0, 1.0))
+    before = a.data.copy()
+    solver = SolverParameter(type="Adam", momentum=0.85, momentum2=0.96, delta=0)
+    update(UpdateOps(), a, [a.data * 0, a.data * 0], solver, iteration=0, rate=0.01)
+    for s in a.segments:
+        step = before[s.slice] - a.data[s.slice]
+        np.testing.assert_allclose(step, 0.01 * np.sign(a.diff[s.slice]), rtol=1e-6)
+
+
+def test_histories_are_those_of_a_solverstate():
+    counts = {name: rule.histories for name, rule in RULES.items()}
+    assert counts == {
+        "SGD": 1, "Nesterov": 1, "AdaGrad": 1, "RMSProp": 1, "AdaDelta": 2, "Adam": 2,
+    }  # fmt: skip
+
+
+def test_an_unknown_type_offers_the_nearest():
+    with pytest.raises(SpecError, match="Did you mean 'Nesterov'"):
+        RULES["Nestorov"]
