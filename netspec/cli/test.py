@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
 def _test(args: argparse.Namespace) -> Test:
     from netspec.cli.options import stages
     from netspec.data.feeds import Feeds
+    from netspec.errors import UsageError
     from netspec.files import find
     from netspec.graph import PHASES, Feeding
     from netspec.net import Net
@@ -67,6 +68,11 @@ def _test(args: argparse.Namespace) -> Test:
     spec = read_net(find(args.model or args.weights))
     state = (args.level, stages(args))
     feeds = Feeds(filter_net(spec, PHASES[args.phase], *state), seed=0)
+    if not feeds.by_layer and args.iterations is None:
+        raise UsageError(
+            "the net has no data layer, so its whole set is nothing.",
+            "Give --iterations, or a net with a data layer.",
+        )
     feeding = Feeding(sources=feeds.shapes)
     net: Net = Net(
         spec, None, args.phase, *state, args.device, lean=True, feeding=feeding
