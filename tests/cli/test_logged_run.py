@@ -11,6 +11,13 @@ import pytest
 
 from netspec.cli.main import main
 
+TRAIN = (
+    "train -solver solver.prototxt -weights init.caffemodel --log netspec.log --quiet"
+)
+TEST = (
+    "test -model net.prototxt -weights end_iter_12.caffemodel -iterations 3 "
+    "--json test.json"
+)
 # What Caffe's log parsers look for.
 ITERATION = re.compile(r"Iteration (\d+)(?: \(.*\))?, loss = (\S+)")
 RATE = re.compile(r"Iteration (\d+), lr = (\S+)")
@@ -50,10 +57,7 @@ def parse(log: str) -> dict:
 
 def test_the_log_has_caffes_figures(run_folder: Path) -> None:
     expected = json.loads((run_folder / "expected.json").read_text())
-    code = main(
-        ["train", "-solver", "solver.prototxt", "-weights", "init.caffemodel"]
-        + ["--log", "netspec.log", "--quiet"]
-    )
+    code = main(TRAIN.split())
     assert code == 0
     log = (run_folder / "netspec.log").read_text()
     assert all(PREFIX.match(line) for line in log.splitlines()[2:])
@@ -68,10 +72,7 @@ def test_the_log_has_caffes_figures(run_folder: Path) -> None:
 
 def test_the_test_command_has_caffes_figures(run_folder: Path) -> None:
     expected = json.loads((run_folder / "expected.json").read_text())["test_command"]
-    code = main(
-        ["test", "-model", "net.prototxt", "-weights", "end_iter_12.caffemodel"]
-        + ["-iterations", "3", "--json", "test.json"]
-    )
+    code = main(TEST.split())
     assert code == 0
     outputs = json.loads((run_folder / "test.json").read_text())["outputs"]
     found = {o["name"]: o["values"][0] for o in outputs}
