@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netspec.errors import SpecError
+from netspec.errors import NetspecError, SpecError
 from netspec.graph.draft import Draft
 from netspec.graph.gradients import Flow, mark_gradients
 from netspec.graph.graph import Graph, Node
@@ -49,15 +49,16 @@ def build_graph(
     Raises:
         SpecError: with file, line, column and layer, for whatever Caffe refuses when
             it builds a net.
+        DataError: a file that a layer names and that decides no shape is broken.
     """
     net = filter_net(net, phase, level, stages)
     phase = net.message.state.phase
     drafts = insert_splits(_drafts(net), _losses(net))
-    builder = _Builder(phase, feeding or Feeding())
+    builder = _Builder(phase, feeding or Feeding(), net.file)
     for draft in drafts:
         try:
             builder.add(draft)
-        except SpecError as error:
+        except NetspecError as error:
             raise draft.explain(error) from None
     return builder.finish(net)
 
@@ -76,7 +77,7 @@ def check_structure(
     net = filter_net(net, phase, level, stages)
     for draft in insert_splits(_drafts(net), _losses(net)):
         try:
-            layer = _make_layer(draft.proto, net.message.state.phase)
+            layer = _make_layer(draft.proto, net.message.state.phase, net.file)
             layer.check_arity(len(draft.proto.bottom), _tops_wanted(layer))
         except SpecError as error:
             raise draft.explain(error) from None
@@ -114,8 +115,8 @@ class _Stage:
 class _Builder:
     """Adds layers one by one; holds the blobs and parameters known so far."""
 
-    def __init__(self, phase: int, feeding: Feeding) -> None:
-        self.phase = phase
+    def __init__(self, phase: int, feeding: Feeding, file: str) -> None:
+        self.phase, self.file = phase, file
         self.feeding = feeding
         self.blobs: dict[str, Shape] = {}
         self.unread: set[str] = set()
@@ -125,7 +126,7 @@ class _Builder:
 
     def add(self, draft: Draft) -> None:
         proto = draft.proto
-        layer = _make_layer(proto, self.phase)
+        layer = _make_layer(proto, self.phase, self.file)
         bottom = tuple(self.blobs[name] for name in proto.bottom)
         layer.check_arity(len(bottom), _tops_wanted(layer))
         self._check_names(layer)
@@ -222,13 +223,13 @@ class _Builder:
         )
 
 
-def _make_layer(proto, phase: int) -> Layer:  # type: ignore[no-untyped-def]
+def _make_layer(proto, phase: int, file: str) -> Layer:  # type: ignore[no-untyped-def]
     try:
         kind = LAYERS[proto.type]
     except SpecError as error:
         error.field = "type"
         raise
-    return kind(proto, phase)
+    return kind(proto, phase, file)
 
 
 def _tops_wanted(layer: Layer) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from netspec.errors import Place, SpecError
+from netspec.errors import NetspecError, Place
 from netspec.proto import LayerParameter
 
 Locate = Callable[..., Place]
+E = TypeVar("E", bound=NetspecError)
 
 
 @dataclass
@@ -35,7 +37,7 @@ class Draft:
         """Place of a field of the layer, or of the layer itself."""
         return self.locate(*path) if self.locate else self.place
 
-    def explain(self, error: SpecError) -> SpecError:
+    def explain(self, error: E) -> E:
         """The error with this layer's name and the best known place."""
         path = [int(p) if p.isdigit() else p for p in error.field.split(".") if p]
         return error.at(self.place_of(*path), self.title)

@@ -6,7 +6,7 @@ scratch, and computes through the operations (``ops``) it is handed.
 
 Life of a layer::
 
-    Layer(proto, phase)          setup(): read the message, refuse what is wrong in it
+    Layer(proto, phase, file)    setup(): read the message, refuse what is wrong in it
       .infer_shapes(bottom)      shapes of the tops
       .params(bottom)            shapes and fillers of the parameters
       .scratch(bottom, in_place) arrays that must live from forward to backward
@@ -19,7 +19,7 @@ Shapes are tuples in logical order (N, C, H, W for images).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar
@@ -118,6 +118,9 @@ class Run:
             because the batch is cut; None: the layer counts its own.
         loss_weight: weight of each top in the net's loss.
         relu: set negative outputs to 0, on behalf of a ReLU that the plan has fused.
+        resize: gives the tops the shapes that this batch's data asks for, none larger
+            than what was inferred; ``top`` and ``top_diff`` are then other views.  Only
+            for layers that declare ``resizes``, which call it in every forward.
     """
 
     bottom: list[Array] = field(default_factory=list)
@@ -134,12 +137,16 @@ class Run:
     normalizer: float | None = None
     loss_weight: tuple[float, ...] = ()
     relu: bool = False
+    resize: Callable[[Shapes], None] | None = None
 
 
 class Layer:
     """Base of all layers; subclasses register with ``@layer("Type")``.
 
     Class attributes are facts a planner needs before any array exists.
+
+    Args:
+        file: the net's own file; a file that the layer names may stand beside it.
     """
 
     bottoms: ClassVar[Arity] = exactly(1)
@@ -150,12 +157,16 @@ class Layer:
     is_source: ClassVar[bool] = False  # fed from outside: see `netspec.data`
     fills_itself: ClassVar[bool] = False  # a source that nobody needs to feed
     fuses_relu: ClassVar[bool] = False  # honours `Run.relu`
+    resizes: ClassVar[bool] = False  # data decides the tops' rows: see `Run.resize`
     # What backward reads beside diffs, parameters and scratch; may depend on the file.
     backward_reads_bottom: bool = True
     backward_reads_top: bool = False
 
-    def __init__(self, proto: LayerParameter, phase: int = TRAIN) -> None:
+    def __init__(
+        self, proto: LayerParameter, phase: int = TRAIN, file: str = ""
+    ) -> None:
         self.proto = proto
+        self.file = file
         self.name: str = proto.name
         self.type: str = proto.type
         self.training = phase == TRAIN

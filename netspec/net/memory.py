@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from netspec.graph import Graph, Node
-from netspec.layers.base import Alias, Run
+from netspec.layers.base import Alias, Run, Shapes
 from netspec.net.blob import Blob
 from netspec.plan import Plan
 from netspec.plan.lifetime import written_diffs
 from netspec.plan.storage import data_storage, diff_storage
 from netspec.random import Key
+from netspec.shapes import Shape, count
 
 
 class Memory:
@@ -28,7 +29,18 @@ class Memory:
         self._block = np.zeros(plan.bytes, np.uint8)
         self._plan = plan
         self._written = written_diffs(self.graph)
-        self.blobs = self._make_blobs()
+        self._data, self._diff = data_storage(self.graph), diff_storage(self.graph)
+        self.blobs: dict[str, Blob] = {}
+        for name, shape in self.graph.blobs.items():
+            self.show(name, shape)
+
+    def show(self, name: str, shape: Shape) -> None:
+        """Show a blob under a shape: the first elements of its memory."""
+        data = self._array("data", self._data[name])
+        diff = self._array("diff", self._diff[name])
+        self.blobs[name] = Blob(
+            _first(data, shape), None if diff is None else _first(diff, shape)
+        )
 
     def _array(self, kind: str, name: str) -> Any:
         """The flat array of one slot, or None where the plan has none."""
@@ -39,17 +51,6 @@ class Memory:
         flat = self._block[slot.offset : slot.end].view(dtype)
         return flat[: slot.interval.elements]
 
-    def _make_blobs(self) -> dict[str, Blob]:
-        data, diff = data_storage(self.graph), diff_storage(self.graph)
-        blobs = {}
-        for name, shape in self.graph.blobs.items():
-            gradient = self._array("diff", diff[name])
-            blobs[name] = Blob(
-                self._array("data", data[name]).reshape(shape),
-                None if gradient is None else gradient.reshape(shape),
-            )
-        return blobs
-
     def runs(self, params: Sequence[Blob], seed: int) -> list[Run]:
         """What each layer is handed, in order."""
         return [
@@ -58,38 +59,49 @@ class Memory:
         ]
 
     def _run(self, index: int, node: Node, params: Sequence[Blob], seed: int) -> Run:
-        bottoms = [self.blobs[name] for name in node.bottoms]
-        return Run(
-            bottom=[b.data for b in bottoms],
-            top=[self.blobs[name].data for name in node.tops],
-            bottom_diff=_wanted(bottoms, node.bottom_gradient),
-            top_diff=[self._top_diff(node, name) for name in node.tops],
+        run = Run(
             param=[p.data for p in params],
             param_diff=_wanted(params, node.param_gradient),
-            scratch=self._scratch(index, node),
-            geometry=node.layer.geometry(node.bottom_shapes),
             key=Key(seed, node.name),
             shards=self.graph.shards,
             loss_weight=node.loss_weights,
             relu=index in self._plan.relus,
         )
+        self.connect(run, index)
+        return run
+
+    def connect(self, run: Run, index: int) -> None:
+        """Give the run of a layer the views that its blobs have now."""
+        node = self.graph.nodes[index]
+        bottoms = [self.blobs[name] for name in node.bottoms]
+        shapes = tuple(blob.shape for blob in bottoms)
+        run.bottom = [b.data for b in bottoms]
+        run.top = [self.blobs[name].data for name in node.tops]
+        run.bottom_diff = _wanted(bottoms, node.bottom_gradient)
+        run.top_diff = [self._top_diff(node, name) for name in node.tops]
+        run.scratch = self._scratch(index, node, shapes)
+        run.geometry = node.layer.geometry(shapes)
 
     def _top_diff(self, node: Node, name: str) -> Any:
         """The diff of a top; None for a copy whose reader sends nothing back."""
         copy = node.layer.alias is Alias.DATA and name not in self.graph.outputs
-        if copy and diff_storage(self.graph)[name] not in self._written:
+        if copy and self._diff[name] not in self._written:
             weighted = dict(zip(node.tops, node.loss_weights))[name]
             return self.blobs[name].diff if weighted else None
         return self.blobs[name].diff
 
-    def _scratch(self, index: int, node: Node) -> dict[str, Any]:
-        declared = node.layer.scratch(node.bottom_shapes, node.in_place)
+    def _scratch(self, index: int, node: Node, bottom: Shapes) -> dict[str, Any]:
+        declared = node.layer.scratch(bottom, node.in_place)
         arrays = {n: self._array("scratch", f"{index}/{n}") for n in declared}
         return {
-            name: array.reshape(declared[name].shape)
+            name: _first(array, declared[name].shape)
             for name, array in arrays.items()
             if array is not None
         }
+
+
+def _first(flat: Any, shape: Shape) -> Any:
+    return flat[: count(shape)].reshape(shape)
 
 
 def _wanted(blobs: Sequence[Blob], wanted: Sequence[bool]) -> list[Any]:

@@ -17,6 +17,7 @@ from netspec.net.arena import Arena, borrow, make_params
 from netspec.net.blob import Blob
 from netspec.net.load import Loader
 from netspec.net.memory import Memory, node_params
+from netspec.net.resizing import Resizer
 from netspec.plan import Plan, make_plan
 from netspec.proto import NetParameter
 from netspec.registry import suggest
@@ -86,21 +87,22 @@ class Net:
         self.plan: Plan = make_plan(self.graph, self.lean, backward, self.dtype)
         memory = Memory(self.plan, self.dtype)
         self._blobs = memory.blobs
-        self._steps = list(
-            zip(self.graph.nodes, memory.runs(self.param_blobs, self.seed))
-        )
+        runs = memory.runs(self.param_blobs, self.seed)
+        Resizer(memory, runs).install()
+        self._steps = list(zip(self.graph.nodes, runs))
         fused = set(self.plan.relus.values())
         self._forward_steps = [s for i, s in enumerate(self._steps) if i not in fused]
         self._backward_steps = [s for s in reversed(self._steps) if s[0].needs_backward]
         self._losses = [
-            (weight, self._blobs[top])
+            (weight, top)
             for node in self.graph.nodes
             for top, weight in zip(node.tops, node.loss_weights)
             if weight
         ]
-        for weight, blob in self._losses:
-            if blob.diff is not None:
-                blob.diff[...] = weight
+        for weight, top in self._losses:
+            diff = self._blobs[top].diff
+            if diff is not None:
+                diff[...] = weight
 
     # What a caller sees ------------------------------------------------------------
 
@@ -257,7 +259,7 @@ class Net:
     @property
     def loss(self) -> float:
         """Weighted sum of the losses of the last forward pass."""
-        return float(sum(w * float(blob.data.sum()) for w, blob in self._losses))
+        return float(sum(w * float(self._blobs[t].data.sum()) for w, t in self._losses))
 
     def backward_pass(self) -> None:
         """Run all layers that need it backward, last first."""
