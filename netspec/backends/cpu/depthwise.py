@@ -14,7 +14,7 @@ from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct import clip
 from netspec.backends.cpu.frame import Array, frame, image, lifted, macs, weights
 from netspec.backends.cpu.threads import claim, share
-from netspec.backends.cpu.unfold import inside, meets, origin
+from netspec.backends.cpu.unfold import fill, inside, meets, origin
 
 
 def forward(
@@ -62,7 +62,7 @@ def _plane(x, w, bias, y, relu, f):  # type: ignore[no-untyped-def]
     taps = f.kernel_d * f.kernel_h * f.kernel_w
     for line in range(y.shape[0] * y.shape[1]):
         target = y[line // f.out_h, line % f.out_h]
-        target[:] = bias
+        fill(target, bias)
         d0, h0 = origin(line, f)
         for tap in range(taps):
             d, h, shift = meets(d0, h0, tap, f)
@@ -94,7 +94,7 @@ def _backward_data(counter, tasks, workspace, dy, w, dx, f):  # type: ignore[no-
     task = claim(counter)
     while task < tasks:
         n, g = divmod(task, dy.shape[1])
-        dx[n, g] = 0
+        fill(dx[n, g].reshape(-1), 0)
         for k in range(dy.shape[2]):
             _spread(dy[n, g, k], w[g, k], dx[n, g], f)
         task = claim(counter)

@@ -17,7 +17,7 @@ from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.blas import product
 from netspec.backends.cpu.frame import Array, frame, image, macs, positions, weights
 from netspec.backends.cpu.threads import claim, share
-from netspec.backends.cpu.unfold import fold, unfold
+from netspec.backends.cpu.unfold import fill, fold, unfold
 from netspec.shapes import count
 
 COLUMN_VALUES = 1 << 17  # float32 values of an unfolded stretch: half a 1 MB cache
@@ -164,12 +164,13 @@ def _forward(  # type: ignore[no-untyped-def]
         last = min(positions, first + stretch)
         out = y[n, g, :, first:last]
         for k in range(out.shape[0]):
-            out[k] = b[g * out.shape[0] + k]
+            fill(out[k], b[g * out.shape[0] + k])
         if pointwise:
             product(w[g], x[n, g].reshape(taps, positions)[:, first:last], out, 1.0)
         else:
-            unfold(x[n, g], columns, first, last, f)
-            product(w[g], columns[:, : last - first], out, 1.0)
+            unfolded = columns[:, : last - first]
+            unfold(x[n, g], unfolded, first, last, f)
+            product(w[g], unfolded, out, 1.0)
         if relu:
             for k in range(out.shape[0]):
                 clip(out[k])
@@ -205,7 +206,7 @@ def _backward_data(  # type: ignore[no-untyped-def]
         if pointwise:
             product(weights, dy[n, g], target.reshape(c1 - c0, positions), 0.0)
         else:
-            target[:] = 0
+            fill(target.reshape(-1), 0)
             for first in range(0, positions, stretch):
                 last = min(positions, first + stretch)
                 part = columns[: weights.shape[0], : last - first]

@@ -73,8 +73,9 @@ def _tiles(counter, tasks, workspace, a, b, bias, c, add):  # type: ignore[no-un
         r1, c1 = min(c.shape[0], r0 + TILE_ROWS), min(c.shape[1], c0 + TILE_COLUMNS)
         out = c[r0:r1, c0:c1]
         if bias.size:
-            for r in range(out.shape[0]):
-                out[r] = bias[c0:c1]
+            for r in range(r1 - r0):
+                for i in range(c1 - c0):
+                    out[r, i] = bias[c0 + i]
         keep = add or bias.size > 0
         product(a[r0:r1], b[:, c0:c1], out, 1.0 if keep else 0.0)
         task = claim(counter)

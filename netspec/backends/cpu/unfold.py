@@ -25,12 +25,10 @@ def unfold(image, columns, first, last, f):  # type: ignore[no-untyped-def]
                 for c in range(image.shape[0]):
                     target = columns[c * taps + tap, start - first : stop - first]
                     source = image[c, d, h]
-                    target[:low] = 0
                     _pick(source, target, low, high, left, shift, f.stride_w)
-                    target[high:] = 0
             else:
                 for c in range(image.shape[0]):
-                    columns[c * taps + tap, start - first : stop - first] = 0
+                    fill(columns[c * taps + tap, start - first : stop - first], 0)
         start = stop
 
 
@@ -78,12 +76,21 @@ def inside(left, width, shift, stride, image):  # type: ignore[no-untyped-def]
     return low, min(max(high, low), width)
 
 
+@njit(nogil=True, cache=True)
+def fill(values, value):  # type: ignore[no-untyped-def]
+    """Set all of a vector; an assignment to a slice takes far longer to compile."""
+    for i in range(values.size):
+        values[i] = value
+
+
 # Loops over views that start at 0: an index that might be negative, which NumPy would
 # count from the end, keeps the compiler from using vectors.
 
 
 @njit(nogil=True, cache=True)
 def _pick(source, target, low, high, left, shift, stride):  # type: ignore[no-untyped-def]
+    fill(target[:low], 0)
+    fill(target[high:], 0)
     taken = source[(left + low) * stride + shift :]
     filled = target[low:high]
     if stride == 1:
