@@ -74,7 +74,7 @@ def train_val() -> str:
     return join(
         _header("Training and validation"),
         'name: "googlenet"',
-        heading("Images of 256 x 256, made by `netspec data create`"),
+        heading("Images of 256 x 256 pixels, made by `netspec data create`"),
         *data_layers(224, MEAN, train_batch=32, test_batch=50),
         *_body(auxiliary=True),
         *_loss("loss3", "loss3/loss3", "1"),
