@@ -38,7 +38,7 @@ def train_val() -> str:
     return join(
         _header("Training and validation"),
         'name: "resnet50"',
-        heading("Images whose shorter side is 256 pixels; the card says how to make them"),
+        heading("Images whose shorter side is 256 pixels: see the card"),
         *data_layers(224, MEAN, train_batch=256, test_batch=50),
         *_body(),
         heading("The objective, and what is measured on the validation set"),

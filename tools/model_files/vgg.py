@@ -89,7 +89,7 @@ def train_val(network: Network) -> str:
     return join(
         _header(network, "Training and validation"),
         f'name: "{network.name}"',
-        heading("Images whose shorter side is 256 pixels; the card says how to make them"),
+        heading("Images whose shorter side is 256 pixels: see the card"),
         *data_layers(IMAGE_SIDE, MEAN, train_batch=256, test_batch=50),
         *_layers(network),
         heading("The objective, and what is measured on the validation set"),
