@@ -26,7 +26,8 @@ _JPEG = b"\xff\xd8\xff"
 # Formats that OpenCV reads too; others run interpreters or have no use here.
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
 _REPLACE = "Replace the file, or leave it out."
-_ORIENTATION = 0x0112  # EXIF tag
+_EXIF, _EXIF_WITHIN = b"Exif\0\0", 4096  # it comes first, if at all
+_ORIENTATION = 0x0112  # its tag
 _GRAY_MODES = ("1", "L")
 
 
@@ -44,15 +45,24 @@ def decode(data: bytes | memoryview, channels: Channels) -> Picture:
     Raises:
         DataError: not an image, damaged, cut short, or more than ``MOST_PIXELS``.
     """
-    if data[:3] == _JPEG and not (channels is not Channels.NATIVE and _has_exif(data)):
+    if data[:3] == _JPEG and (channels is Channels.NATIVE or not _lies(data)):
         picture = _decode_jpeg(data, channels)
         if picture is not None:
             return picture
     return _decode_any(data, channels)
 
 
-def _has_exif(data: bytes | memoryview) -> bool:
-    return b"Exif\0\0" in bytes(data[:4096])
+def _lies(data: bytes | memoryview) -> bool:
+    """Whether a JPEG's EXIF says that it must be turned, or cannot be read."""
+    if _EXIF not in bytes(data[:_EXIF_WITHIN]):
+        return False
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            return bool(image.getexif().get(_ORIENTATION, 1) != 1)
+    except Exception:  # whatever is wrong, _decode_any finds it and says so
+        return True
 
 
 def _decode_jpeg(data: bytes | memoryview, channels: Channels) -> Picture | None:

@@ -17,6 +17,7 @@ from netspec.data.resize import resize
 from netspec.errors import DataError, Place
 
 _LABEL = re.compile(r"[+-]?\d{1,10}\Z", re.ASCII)
+_LABELS = range(-(2**31), 2**31)  # what a Datum holds
 _LINE = "Write a path, a space and an integer label on each line."
 
 
@@ -51,13 +52,14 @@ def _entry(path: Path, number: int, line: str) -> Entry | None:
     words = line.rsplit(None, 1)
     if not words:
         return None
-    if len(words) != 2 or not _LABEL.match(words[1]):
+    label = int(words[1]) if _LABEL.match(words[-1]) and len(words) == 2 else None
+    if label is None or label not in _LABELS:
         raise DataError(
             f"the line '{printable(line.strip())}' has no label.",
             _LINE,
             place=Place(str(path), number),
         )
-    return Entry(words[0], int(words[1]), number)
+    return Entry(words[0], label, number)
 
 
 class ImageList:

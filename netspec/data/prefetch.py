@@ -70,12 +70,12 @@ class Prefetcher:
         return self
 
     def __next__(self) -> tuple[Floats, ...]:
-        if self._pool is None:
-            return self._feed.read(*next(self._ranges))
-        self._fill(self._ahead + 1)
-        if not self._pending:
-            raise StopIteration
         try:
+            if self._pool is None:
+                return self._feed.read(*next(self._ranges))
+            self._fill(self._ahead + 1)
+            if not self._pending:
+                raise StopIteration
             return self._pending.popleft().result()
         except BaseException:
             self.close()
