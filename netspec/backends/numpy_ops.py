@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netspec.backends.reference.activations import ActivationOps
 from netspec.backends.reference.affine import AffineOps
 from netspec.backends.reference.batch_norm import BatchNormOps
 from netspec.backends.reference.convolution import ConvolutionOps
@@ -22,6 +23,7 @@ class NumpyOps(
     BatchNormOps,
     AffineOps,
     ElementwiseOps,
+    ActivationOps,
     SoftmaxOps,
     MovementOps,
     UpdateOps,
