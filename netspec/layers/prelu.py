@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netspec.errors import SpecError
-from netspec.layers.base import Layer, ParamSpec, Run, Scratch, Shapes, layer
+from netspec.layers.base import Array, Layer, ParamSpec, Run, Scratch, Shapes, layer
 from netspec.proto import FillerParameter
 from netspec.shapes import Shape, count, describe
 
@@ -48,11 +48,8 @@ class PReLU(Layer):
 
     def geometry(self, bottom: Shapes) -> Shape:
         """The bottom as (N, slopes, places of each)."""
-        batch, channels = bottom[0][:2]
-        places = count(bottom[0], 2)
-        return (
-            (batch, 1, channels * places) if self.shared else (batch, channels, places)
-        )
+        slopes = 1 if self.shared else bottom[0][1]
+        return bottom[0][0], slopes, count(bottom[0], 1) // max(1, slopes)
 
     def forward(self, ops: Any, run: Run) -> None:
         """Bend what is below 0; keep the input where backward needs it."""
@@ -63,10 +60,12 @@ class PReLU(Layer):
 
     def backward(self, ops: Any, run: Run) -> None:
         """The slopes' gradient first: dx may overwrite dy."""
-        x = run.scratch.get("input", run.bottom[0]).reshape(run.geometry)
-        dy = run.top_diff[0].reshape(run.geometry)
-        if run.param_diff[0] is not None:
-            ops.prelu_gradient(x, dy, run.param_diff[0].reshape(-1))
-        if run.bottom_diff[0] is not None:
-            dx = run.bottom_diff[0].reshape(run.geometry)
-            ops.prelu_backward(x, run.param[0].reshape(-1), dy, dx)
+        x: Array = run.scratch.get("input", run.bottom[0])
+        dy: Array = run.top_diff[0]
+        x, dy = x.reshape(run.geometry), dy.reshape(run.geometry)
+        dslope, dx = run.param_diff[0], run.bottom_diff[0]
+        if dslope is not None:
+            ops.prelu_gradient(x, dy, dslope.reshape(-1))
+        if dx is not None:
+            slope = run.param[0].reshape(-1)
+            ops.prelu_backward(x, slope, dy, dx.reshape(run.geometry))
