@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from netspec.proto import SolverParameter
 from netspec.solver.events import Event, RateDropped, TestResult, TestStarted, Warned
-from netspec.solver.plateau import Patience, Measured, Verdict, improves, judge
+from netspec.solver.plateau import Measured, Patience, Verdict, improves, judge
 from netspec.solver.schedules import learning_rate
 from netspec.solver.snapshot import Progress
 from netspec.solver.testing import Test

@@ -9,6 +9,8 @@ from contextlib import nullcontext
 from os import PathLike, fspath
 from typing import Any, Self
 
+import numpy as np
+
 from netspec.data.feeds import Feeds
 from netspec.files import find
 from netspec.net import Net
@@ -101,7 +103,7 @@ class Solver:
         self._debug = TellingRunner(self._emit) if message.debug_info else None
         self._stream = Stream(self._training.feeds)
         runner = self._debug or PlainRunner()
-        self._passes = Passes(net, self._stream, message.iter_size, sync, runner)
+        self.passes = Passes(net, self._stream, message.iter_size, sync, runner)
 
     def _load_first(self, weights: Path | None) -> None:
         given = self.parameters.weights if weights is None else [fspath(weights)]
@@ -248,9 +250,10 @@ class Solver:
         if self._debug:
             self._debug.iteration = now
         display = _falls_on(now, self.parameters.display)
-        done = self._passes.run(now, clock, display)
-        self._check_loss(done.loss)
-        clock.time("update", self._update, rate)
+        with np.errstate(all="ignore"):  # what is not finite is looked for, below
+            done = self.passes.run(now, clock, display)
+            self._check_loss(done.loss)
+            clock.time("update", self._update, rate)
         self._losses.append(done.loss)
         self._progress.iteration += 1
         self._tell(done, now, rate, display, Timings(**clock.seconds))
@@ -267,7 +270,7 @@ class Solver:
         if not math.isfinite(loss):
             kept = self._keeper.last
             state = str(kept.state) if kept else ""
-            self._passes.load_again()
+            self.passes.load_again()
             raise diverged(self.net, self.iteration, loss, state)
         warning = saturated(loss, self.iteration)
         if warning and not self._warned:
@@ -293,7 +296,7 @@ class Solver:
                 loss=done.loss,
                 smoothed=self._smoothed,
                 rate=rate,
-                images=self._passes.images,
+                images=self.passes.images,
                 display=display,
                 timings=timings,
                 outputs=done.outputs,
@@ -321,7 +324,7 @@ class Solver:
             net=self.net.graph.name,
             iteration=self.iteration,
             max_iter=message.max_iter or None,
-            batch=self._passes.batch,
+            batch=self.passes.batch,
             iter_size=message.iter_size,
             shards=cut.shards,
             shard_reason=cut.reason,
@@ -347,7 +350,7 @@ class Solver:
     def _look_at_end(self) -> None:
         """Caffe's last line and last test, where they fall on the last iteration."""
         if _falls_on(self.iteration, self.parameters.display):
-            self._losses.append(self._passes.peek(self.iteration))
+            self._losses.append(self.passes.peek(self.iteration))
             self._emit(LastLoss(self.iteration, self._smoothed))
         self._test_if_due()
 

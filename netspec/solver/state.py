@@ -65,7 +65,10 @@ def write_state(
 
         write_state_hdf5(path, header, histories)
         return
+    # The checksum comes first, so that a file that was cut short still has it.
+    checksum = SolverState(state_sha256=header.state_sha256)
     with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(checksum.SerializeToString())
         file.write(header.SerializeToString(deterministic=True))
         for history in histories:
             write_pieces(file, blob_pieces(_HISTORY, history))

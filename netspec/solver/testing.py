@@ -57,7 +57,7 @@ class Test:
         self.net, self.feeds, self.batches = net, feeds, batches
         self._owner = owner
         self.batch = batch_of(net.graph)
-        if batches is None and not feeds.size:
+        if batches is None and not feeds.by_layer:
             raise SpecError(
                 "a test net without test_iter sees its whole set once, and this one "
                 "has no data layer.",
@@ -104,7 +104,7 @@ class Test:
 
     def _ranges(self, number: int) -> Iterator[Range]:
         if self.batches is None:
-            size = self.feeds.size or 0
+            size = self.feeds.size or self.batch  # arrays that nobody has set: an error
             for first in range(0, size, self.batch):
                 yield first, min(self.batch, size - first)
         else:

@@ -70,7 +70,13 @@ REGRESSION = """
   }
 """
 
-BASE = 'base_lr: 0.03 lr_policy: "fixed" momentum: 0.9 weight_decay: 0.02 max_iter: 9 '
+DEFAULTS = {
+    "base_lr": "0.03",
+    "lr_policy": '"fixed"',
+    "momentum": "0.9",
+    "weight_decay": "0.02",
+    "max_iter": "9",
+}
 
 
 def classifier(batch: int = 8, dropout: bool = False, loss: str = "") -> str:
@@ -95,7 +101,8 @@ def make(
     **options: object,
 ) -> Solver:
     """A solver whose snapshots go to ``folder/solver_iter_N``, with its data set."""
-    text = f"{BASE}{settings} net_param {{ {net or classifier()} }}"
+    base = [f"{k}: {v}" for k, v in DEFAULTS.items() if f"{k}:" not in settings]
+    text = f"{' '.join(base)} {settings} net_param {{ {net or classifier()} }}"
     spec = parse_solver(text, str(folder / "solver.prototxt"))
     solver = Solver(spec, device=str(options.pop("device", "numpy")), **options)
     set_data(solver, data or pictures(23, seed=3), tests or pictures(14, seed=4))

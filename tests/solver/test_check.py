@@ -116,7 +116,7 @@ def test_faults_are_located_and_explained(case):
 
 def test_type_and_solver_type_together_are_refused():
     text = GOOD + 'lr_policy: "fixed" type: "SGD"\nsolver_type: ADAM'
-    with pytest.raises(SpecError, match="s.prototxt:4:1: both type and the old"):
+    with pytest.raises(SpecError, match=r"s.prototxt:4:1: both type and the old"):
         check_solver(parse_solver(text, "s.prototxt"))
 
 

@@ -71,10 +71,9 @@ def packed(solver, array):
 
 @pytest.mark.parametrize("passes", [1, 3])
 @pytest.mark.parametrize("kind", CASES)
-def test_step_after_k_iterations(kind, passes, tmp_path, monkeypatch):
+def test_step_after_k_iterations(kind, passes, tmp_path):
     x, y = data()
     settings = f'{COMMON} {CASES[kind]} type: "{kind}" iter_size: {passes}'
-    monkeypatch.setattr("tests.solver.small.BASE", "")
     net = REGRESSION.replace("BATCH", str(BATCH))
     solver = make(tmp_path, settings, net, (x.reshape(-1, 3, 1, 1), y))
     solver.step(K)

@@ -15,8 +15,8 @@ def arena(sizes=(3, 5), lr_mult=(1.5, 0.0), decay_mult=(0.5, 3.0)):
     """Two parameters with a gap between; the gap's gradient must not count."""
     starts = np.cumsum([0, *[s + 2 for s in sizes]])
     segments = [
-        SimpleNamespace(slice=slice(int(a), int(a) + s), lr_mult=l, decay_mult=d)
-        for a, s, l, d in zip(starts, sizes, lr_mult, decay_mult)
+        SimpleNamespace(slice=slice(int(a), int(a) + s), lr_mult=m, decay_mult=d)
+        for a, s, m, d in zip(starts, sizes, lr_mult, decay_mult)
     ]
     size = int(starts[-1])
     draw = np.random.default_rng(2)
