@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 EVERY = 10.0  # seconds between two plain lines
+REDRAW = 0.1  # seconds between two changes of the bar
 
 
 @contextmanager
@@ -35,12 +36,22 @@ def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.speed:,.0f}/s"),
+        TextColumn("{task.fields[rate]}/s"),
         TimeRemainingColumn(),
     )
+    start = last = time.monotonic()
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(what, rate="0")
+
+        def tell(done: int, total: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if done == total or now - last > REDRAW:
+                last = now
+                rate = f"{done / max(now - start, 1e-9):,.0f}"
+                bar.update(task, completed=done, total=total, rate=rate)
+
+        yield tell
 
 
 class Lines:

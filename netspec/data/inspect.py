@@ -13,7 +13,15 @@ from netspec.errors import DataError
 from netspec.proto import Datum
 from netspec.shapes import Shape
 
-_FILE_KINDS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"BM": "BMP", b"GIF": "GIF"}
+_FILE_KINDS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG": "PNG",
+    b"BM": "BMP",
+    b"GIF8": "GIF",
+    b"RIFF": "WEBP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}  # by how they begin
 
 
 @dataclass
