@@ -8,6 +8,7 @@ from netspec.backends.reference.batch_norm import BatchNormOps
 from netspec.backends.reference.convolution import ConvolutionOps
 from netspec.backends.reference.elementwise import ElementwiseOps
 from netspec.backends.reference.inner_product import InnerProductOps
+from netspec.backends.reference.losses import LossOps
 from netspec.backends.reference.lrn import LrnOps
 from netspec.backends.reference.movement import MovementOps
 from netspec.backends.reference.pooling import PoolingOps
@@ -25,6 +26,7 @@ class NumpyOps(
     ElementwiseOps,
     ActivationOps,
     SoftmaxOps,
+    LossOps,
     MovementOps,
     UpdateOps,
 ):

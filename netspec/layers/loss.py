@@ -39,6 +39,38 @@ def one_batch(data: Shape, label: Shape) -> None:
         )
 
 
+def one_label_a_row(bottom: Shapes) -> AxisSplit:
+    """Bottom 0 as rows of scores, one for each image; refuses other numbers of labels.
+
+    For losses without an axis: whatever follows the first axis is one row.
+    """
+    axis = AxisSplit(bottom[0][0], count(bottom[0], 1), 1)
+    if count(bottom[1]) != axis.outer:
+        raise SpecError(
+            f"bottom 1 ({describe(bottom[1])}) holds {count(bottom[1])} labels for the "
+            f"{axis.outer} images of bottom 0 ({describe(bottom[0])}).",
+            "Give one label an image.",
+            field="bottom.1",
+        )
+    return axis
+
+
+def refuse_gradient(run: Run, bottom: int = 1, what: str = "labels") -> None:
+    """Refuse to send a gradient to labels and their like.
+
+    Raises:
+        SpecError: a layer below asks for one.
+    """
+    if run.bottom_diff[bottom] is not None:
+        told = ["propagate_down: true"] * len(run.bottom)
+        told[bottom] = "propagate_down: false"
+        raise SpecError(
+            f"has no gradient for its {what}, and a layer below asks for one.",
+            f"Set {' '.join(told)}.",
+            field=f"bottom.{bottom}",
+        )
+
+
 @dataclass(frozen=True)
 class Normalization:
     """What a labelled loss divides its sum by: Caffe's ``loss_param``.

@@ -8,7 +8,13 @@ from typing import Any
 from netspec.backends.base import AxisSplit
 from netspec.errors import SpecError
 from netspec.layers.base import Array, Run, Scratch, Shapes, layer, split_at
-from netspec.layers.loss import Loss, Normalization, check_label_count, check_labels
+from netspec.layers.loss import (
+    Loss,
+    Normalization,
+    check_label_count,
+    check_labels,
+    refuse_gradient,
+)
 from netspec.layers.softmax import softmax_axis
 
 
@@ -82,12 +88,7 @@ class SoftmaxWithLoss(Loss):
 
     def backward(self, ops: Any, run: Run) -> None:
         """(prob - 1 at the label) · weight / divisor."""
-        if run.bottom_diff[1] is not None:
-            raise SpecError(
-                "has no gradient for its labels, and a layer below asks for one.",
-                "Set propagate_down: true propagate_down: false.",
-                field="bottom.1",
-            )
+        refuse_gradient(run)
         ops.softmax_loss_backward(
             run.scratch["prob"], run.bottom[1], run.top_diff[0], run.bottom_diff[0],
             run.geometry, self.normalization.ignore, self._divisor(run),

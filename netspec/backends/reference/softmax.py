@@ -21,18 +21,22 @@ Array = Any
 LEAST = float(np.finfo(np.float32).tiny)
 
 
-def _split(x: Array, axis: AxisSplit) -> Array:
+def split_axis(x: Array, axis: AxisSplit) -> Array:
+    """A view (outer, classes, inner)."""
     return x.reshape(axis.outer, axis.size, axis.inner)
 
 
-def _classes(labels: Array, axis: AxisSplit, ignore: int | None) -> tuple[Array, Array]:
+def class_index(
+    labels: Array, axis: AxisSplit, ignore: int | None
+) -> tuple[Array, Array]:
     """Class indices (outer, 1, inner), 0 where ignored; and which places count."""
     index = labels.reshape(axis.outer, 1, axis.inner).astype(np.int64)
     counts = np.ones_like(index, dtype=bool) if ignore is None else index != ignore
     return np.where(counts, index, 0), counts
 
 
-def _divide_by(divisor: float | None, counts: Array) -> float:
+def divide_by(divisor: float | None, counts: Array) -> float:
+    """The divisor given, or the number of places that count, at least 1."""
     return max(1, int(counts.sum())) if divisor is None else divisor
 
 
@@ -42,14 +46,14 @@ class SoftmaxOps:
     @np.errstate(all="ignore")
     def softmax(self, x: Array, y: Array, axis: AxisSplit) -> None:
         """y = exp(x) / Σ exp(x) along the axis; y may be x."""
-        scores, out = _split(x, axis), _split(y, axis)
+        scores, out = split_axis(x, axis), split_axis(y, axis)
         np.subtract(scores, scores.max(axis=1, keepdims=True), out=out)
         np.exp(out, out=out)
         np.divide(out, out.sum(axis=1, keepdims=True), out=out)
 
     def softmax_backward(self, y: Array, dy: Array, dx: Array, axis: AxisSplit) -> None:
         """dx = y · (dy - Σ dy · y); dx may be dy."""
-        out, slope, prob = (_split(a, axis) for a in (dx, dy, y))
+        out, slope, prob = (split_axis(a, axis) for a in (dx, dy, y))
         np.subtract(slope, (slope * prob).sum(axis=1, keepdims=True), out=out)
         np.multiply(out, prob, out=out)
 
@@ -77,10 +81,10 @@ class SoftmaxOps:
         A *divisor* of None is the number of labels that count, at least 1.
         """
         self.softmax(x, prob, axis)
-        index, counts = _classes(labels, axis, ignore)
-        picked = np.take_along_axis(_split(prob, axis), index, axis=1)
+        index, counts = class_index(labels, axis, ignore)
+        picked = np.take_along_axis(split_axis(prob, axis), index, axis=1)
         losses = np.where(counts, -np.log(np.maximum(picked, LEAST)), 0)
-        loss[...] = losses.sum(dtype=np.float64) / _divide_by(divisor, counts)
+        loss[...] = losses.sum(dtype=np.float64) / divide_by(divisor, counts)
 
     def softmax_loss_backward(
         self,
@@ -93,10 +97,10 @@ class SoftmaxOps:
         divisor: float | None = None,
     ) -> None:
         """dx = (prob - 1 at the label) · dloss / divisor, 0 where ignored."""
-        index, counts = _classes(labels, axis, ignore)
-        out = _split(dx, axis)
-        scale = dloss.reshape(1, 1, 1) / _divide_by(divisor, counts)
-        out[...] = _split(prob, axis)
+        index, counts = class_index(labels, axis, ignore)
+        out = split_axis(dx, axis)
+        scale = dloss.reshape(1, 1, 1) / divide_by(divisor, counts)
+        out[...] = split_axis(prob, axis)
         at_label = np.take_along_axis(out, index, axis=1)
         np.put_along_axis(out, index, at_label - 1, axis=1)
         np.multiply(out, (scale * counts).astype(dx.dtype), out=out)
@@ -118,12 +122,12 @@ class SoftmaxOps:
         *per_class* (classes), where wanted, is the share for each class, 0 for a
         class without labels.  With *shards*, y is divided by their number.
         """
-        index, counts = _classes(labels, axis, ignore)
-        scores = _split(x, axis)
+        index, counts = class_index(labels, axis, ignore)
+        scores = split_axis(x, axis)
         own = np.take_along_axis(scores, index, axis=1)
         better = (~(scores < own)).sum(axis=1, keepdims=True) - 1
         right = (better < top_k) & counts
-        y[...] = right.sum() / (_divide_by(None, counts) * shards)
+        y[...] = right.sum() / (divide_by(None, counts) * shards)
         if per_class is not None:
             classes = np.arange(axis.size).reshape(1, -1, 1)
             at = (index == classes) & counts
