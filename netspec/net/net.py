@@ -199,9 +199,10 @@ class Net:
             UsageError: an unknown input.
             SpecError: a shape that a layer cannot take; the net is as before.
         """
+        known = [top for node in self.graph.sources for top in node.tops]
         for name in shapes:
-            if name not in self.inputs:
-                raise UsageError(f"no input {name!r}.", suggest(name, self.inputs))
+            if name not in known:
+                raise UsageError(f"no input {name!r}.", suggest(name, known))
         before = self._feeding
         inputs = {**before.inputs, **{n: tuple(s) for n, s in shapes.items()}}
         self._feeding = replace(before, inputs=inputs)
@@ -217,6 +218,24 @@ class Net:
     def load(self, weights: str | PathLike[str], **options: Any) -> Report:
         """Load weights by layer name; options are those of :class:`Loader`'s load."""
         return Loader(self.graph, self.param_blobs, self.seed).load(weights, **options)
+
+    def share_params(self, owner: Net) -> None:
+        """Compute with the values of *owner*'s parameters from now on, by layer name.
+
+        Gradients stay this net's own. Caffe's ShareTrainedLayersWith.
+
+        Raises:
+            UsageError: a parameter of a layer that both have differs in shape.
+        """
+        lent = self._borrow(owner)
+        mine, theirs = self.graph.params, {p.key: p for p in owner.graph.params}
+        for i, param in enumerate(mine):
+            if i not in lent and param.key in theirs:
+                raise _unequal(param.key, param.shape, theirs[param.key].shape)
+        for i, blob in lent.items():
+            self.param_blobs[i] = Blob(blob.data, self.param_blobs[i].diff)
+        for node, run in self._steps:
+            run.param[:] = [p.data for p in node_params(node, self.param_blobs)]
 
     # What solvers and timers use -------------------------------------------------
 
@@ -250,11 +269,15 @@ class Net:
     def forward_pass(self) -> float:
         """Run all layers forward; returns the weighted sum of the losses."""
         for node, run in self._forward_steps:
-            try:
-                node.layer.forward(self.ops, run)
-            except NetspecError as error:
-                raise error.at(node.place, (node.name, node.type)) from None
+            self.run_forward(node, run)
         return self.loss
+
+    def run_forward(self, node: Node, run: Run) -> None:
+        """Run one step of :attr:`forward_steps`."""
+        try:
+            node.layer.forward(self.ops, run)
+        except NetspecError as error:
+            raise error.at(node.place, (node.name, node.type)) from None
 
     @property
     def loss(self) -> float:
@@ -264,16 +287,28 @@ class Net:
     def backward_pass(self) -> None:
         """Run all layers that need it backward, last first."""
         for node, run in self._backward_steps:
-            try:
-                node.layer.backward(self.ops, run)
-            except NetspecError as error:
-                raise error.at(node.place, (node.name, node.type)) from None
+            self.run_backward(node, run)
+
+    def run_backward(self, node: Node, run: Run) -> None:
+        """Run one step of :attr:`backward_steps`."""
+        try:
+            node.layer.backward(self.ops, run)
+        except NetspecError as error:
+            raise error.at(node.place, (node.name, node.type)) from None
 
 
 def _phase(name: str) -> int:
     if name not in PHASES:
         raise UsageError(f"unknown phase {name!r}.", suggest(name, PHASES))
     return PHASES[name]
+
+
+def _unequal(key: str, mine: Shape, theirs: Shape) -> UsageError:
+    return UsageError(
+        f"parameter {key!r} is {describe(mine)} here and {describe(theirs)} in the "
+        "other net.",
+        "Nets share the parameters of layers that have one name and one shape.",
+    )
 
 
 def _same_params(old: Graph, new: Graph) -> None:

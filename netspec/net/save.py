@@ -22,8 +22,18 @@ def save_weights(net: Net, path: str | PathLike[str]) -> None:
         DataError: it cannot be written; what was there before is as it was.
     """
     if str(path).endswith(".h5"):
-        write_hdf5(str(path), dict(_owned(net)))
-        return
+        save_hdf5(net, path)
+    else:
+        save_caffemodel(net, path)
+
+
+def save_hdf5(net: Net, path: str | PathLike[str]) -> None:
+    """Write the weights as HDF5, whatever the file's name; raises as the above."""
+    write_hdf5(str(path), dict(_owned(net)))
+
+
+def save_caffemodel(net: Net, path: str | PathLike[str]) -> None:
+    """Write a caffemodel, whatever the file's name; raises as the above."""
     blobs = {name: [b.data for b in held] for name, held in net.params.items()}
     write_caffemodel(str(path), _stored_net(net), blobs)
 

@@ -112,6 +112,44 @@ def test_a_test_net_computes_with_the_train_nets_parameters() -> None:
     np.testing.assert_array_equal(test.forward(x=X)["s"], train.forward(x=X)["s"])
 
 
+def test_a_net_shares_the_values_of_another_but_not_its_gradients() -> None:
+    owner, other = net(TEXT + LOSS, phase="train", seed=3), net(phase="train", seed=4)
+    other.share_params(owner)
+    owner.params["c"][0].data[...] *= 2
+    expected = owner.forward(x=X, label=[1, 2])
+    np.testing.assert_array_equal(other.forward(x=X)["s"], owner.blobs["s"].data)
+    assert expected["loss"] > 0
+    owner.backward()
+    assert np.abs(owner.params["c"][0].diff).max() > 0
+    assert not other.params["c"][0].diff.any()
+    other.reshape(x=(1, 3, 7, 9))
+    half = other.forward(x=X[:1])["s"]
+    np.testing.assert_array_equal(half, owner.blobs["s"].data[:1])
+
+
+def test_steps_run_one_by_one_as_a_pass_does() -> None:
+    one, two = net(TEXT + LOSS, phase="train"), net(TEXT + LOSS, phase="train")
+    one.forward(x=X, label=[3, 5])
+    one.backward_pass()
+    two.feed("x", X)
+    two.feed("label", [3, 5])
+    for step in two.forward_steps:
+        two.run_forward(*step)
+    for step in two.backward_steps:
+        two.run_backward(*step)
+    assert one.loss == two.loss
+    np.testing.assert_array_equal(one.arena.diff, two.arena.diff)
+
+
+def test_blobs_that_fill_themselves_can_be_reshaped() -> None:
+    dummy = 'layer { name: "x" type: "DummyData" top: "x" dummy_data_param {'
+    own = dummy + " shape { dim: 2 dim: 3 dim: 7 dim: 9 } } }"
+    small = net(own + TEXT[TEXT.index('layer { name: "c"') :])
+    assert small.inputs == []
+    small.reshape(x=(3, 3, 6, 8))
+    assert small.forward()["s"].shape == (3, 4, 4, 6)
+
+
 def test_fillers_depend_on_the_seed_and_the_name_alone() -> None:
     a, b, c = net(seed=1), net(TEXT + LOSS, seed=1), net(seed=2)
     np.testing.assert_array_equal(a.params["d"][0].data, b.params["d"][0].data)
@@ -122,6 +160,11 @@ REFUSED = {
     "unknown input": (
         lambda n: n.forward(y=X),
         "no input 'y'.\n  Known are: x.",
+    ),
+    "unequal parameters": (
+        lambda n: n.share_params(net(TEXT.replace("num_output: 5", "num_output: 6"))),
+        "parameter 'c/0' is 5x3x3x3 here and 6x3x3x3 in the other net.\n"
+        "  Nets share the parameters of layers that have one name and one shape.",
     ),
     "wrong shape": (
         lambda n: n.forward(x=X[:1]),
