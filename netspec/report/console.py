@@ -66,7 +66,7 @@ class ConsoleReporter:
 
     @_on.register
     def _(self, event: Iteration) -> None:
-        self._pace.step(event.iteration, event.images)
+        self._pace.step(event.timings.total, event.images)
         line = self._iteration(event)
         if event.display:
             self._print(line)
@@ -163,22 +163,28 @@ def duration(seconds: float) -> str:
 
 
 class Pace:
-    """Speed over the last iterations, an average that forgets."""
+    """Speed over the last iterations, an average that forgets.
+
+    The first iteration, which compiles, and the time that tests and snapshots take do
+    not count: an iteration's own seconds do.
+    """
 
     MEMORY = 0.95
 
     def __init__(self) -> None:
         self.seconds_per_iteration = 0.0
         self._images = 0
-        self._last = time.perf_counter()
+        self._seen = 0
 
-    def step(self, iteration: int, images: int) -> None:
-        """One more iteration of so many images was done."""
-        now = time.perf_counter()
-        took, self._last = now - self._last, now
-        before = self.seconds_per_iteration or took
-        self.seconds_per_iteration = self.MEMORY * before + (1 - self.MEMORY) * took
+    def step(self, seconds: float, images: int) -> None:
+        """One more iteration of so many images took so long."""
         self._images = images
+        self._seen += 1
+        if self._seen <= 2:  # the first only stands in until there is a second
+            self.seconds_per_iteration = seconds
+            return
+        share = 1 - self.MEMORY
+        self.seconds_per_iteration += share * (seconds - self.seconds_per_iteration)
 
     @property
     def images_per_second(self) -> float:
