@@ -116,16 +116,19 @@ def newest_first(prefix: str) -> Iterator[Path]:
 def check_writable(prefix: str) -> None:
     """Find out before training, not after, that snapshots cannot be written.
 
+    The folder is created where it is missing.
+
     Raises:
-        DataError: the folder is missing or not writable.
+        DataError: it cannot be, or nothing can be written there.
     """
     probe = Path(f"{prefix}.{os.getpid()}.probe")
     try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise DataError(
             f"snapshots cannot be written: {error.strerror}.",
-            "Create the folder of snapshot_prefix, or give one that you may write to.",
+            "Give a snapshot_prefix in a folder that you may write to.",
             place=Place(f"{prefix}_iter_*"),
         ) from None

@@ -103,6 +103,7 @@ class Keeper:
             self._emit(Warned(f"no snapshot: {error.problem}", error.remedy + before))
 
     def _write(self, files: SnapshotFiles, kept: list[int]) -> None:
+        files.state.parent.mkdir(parents=True, exist_ok=True)
         bad = bad_weights(self._net, self._progress.iteration)
         if bad:
             raise bad

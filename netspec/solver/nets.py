@@ -103,7 +103,7 @@ def _generic_tests(message: SolverParameter, named: int) -> int:
 
 
 def _read(solver: Solver, name: str) -> Located[NetParameter]:
-    return read_net(find(name, beside=solver.file))
+    return read_net(find(name, beside=solver.file), lenient=solver.lenient)
 
 
 def folder_of(spec: NetSpec) -> Path:

@@ -95,13 +95,14 @@ def test_removing_leaves_no_state_without_weights(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_that_is_not_there_is_found_out_at_the_start(tmp_path):
-    check_writable(str(tmp_path / "n"))
-    assert os.listdir(tmp_path) == []
+def test_a_folder_that_cannot_be_is_found_out_at_the_start(tmp_path):
+    check_writable(str(tmp_path / "new" / "n"))
+    assert os.listdir(tmp_path) == ["new"]
+    assert os.listdir(tmp_path / "new") == []
+    (tmp_path / "file").touch()
     with pytest.raises(DataError) as caught:
-        check_writable(str(tmp_path / "missing" / "n"))
+        check_writable(str(tmp_path / "file" / "n"))
     assert str(caught.value) == (
-        f"{tmp_path}/missing/n_iter_*: snapshots cannot be written: No such file or "
-        "directory.\n"
-        "  Create the folder of snapshot_prefix, or give one that you may write to."
+        f"{tmp_path}/file/n_iter_*: snapshots cannot be written: File exists.\n"
+        "  Give a snapshot_prefix in a folder that you may write to."
     )

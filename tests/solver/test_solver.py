@@ -312,8 +312,9 @@ def test_arrays_that_nobody_set_are_asked_for(tmp_path):
             solver.step(1)
 
 
-def test_a_missing_snapshot_folder_is_found_before_training(tmp_path):
-    prefix = f'snapshot_prefix: "{tmp_path}/missing/x" snapshot: 4'
+def test_snapshots_that_cannot_be_are_found_before_training(tmp_path):
+    (tmp_path / "file").touch()
+    prefix = f'snapshot_prefix: "{tmp_path}/file/x" snapshot: 4'
     solver, events = made(tmp_path, prefix)
     with pytest.raises(DataError, match="snapshots cannot be written"):
         solver.step(1)
