@@ -59,6 +59,11 @@ def _create_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="PIXELS",
         )
     add("--gray", "-gray", action="store_true", help="one channel instead of three")
+    add(
+        "--rgb",
+        action="store_true",
+        help="red first, as CIFAR's own files; not Caffe's",
+    )
     add("--encoded", "-encoded", action="store_true", help="store image files")
     add(
         "--encode-type",
@@ -137,7 +142,14 @@ def _conversion(args: argparse.Namespace) -> Conversion:
             "Give both in pixels, or neither.",
         )
     size = (args.height, args.width) if args.height else None
-    return Conversion(size, args.gray, args.encoded, args.encode_type)
+    encodes = args.encoded or args.encode_type
+    if args.rgb and (args.gray or encodes):
+        raise UsageError(
+            "--rgb is about the order of stored colour pixels; "
+            + ("encoded files have their own." if encodes else "--gray leaves one."),
+            "Leave one of the two out.",
+        )
+    return Conversion(size, args.gray, args.encoded, args.encode_type, args.rgb)
 
 
 def mean(args: argparse.Namespace) -> int:

@@ -20,12 +20,15 @@ class Conversion:
         gray: one channel instead of three.
         encoded: store image files instead of pixels: as they are where nothing changes.
         encode_type: kind of file to store, such as "jpg"; empty: each keeps its own.
+        rgb: pixels with red first, as the nets trained on CIFAR's own files expect;
+            Caffe stores blue first.
     """
 
     size: tuple[int, int] | None = None
     gray: bool = False
     encoded: bool = False
     encode_type: str = ""
+    rgb: bool = False
 
     def datum(self, path: Path, label: int) -> Datum:
         """The Datum of an image file.
@@ -39,7 +42,7 @@ class Conversion:
         if self.size:
             picture = resize(picture, *self.size)
         if not (self.encoded or self.encode_type):
-            return raw_datum(picture, label)
+            return raw_datum(picture[:, :, ::-1] if self.rgb else picture, label)
         own = path.suffix[1:].lower()
         kind = self.encode_type or own
         # Caffe keeps a file whose extension fits, even a grey one among coloured.

@@ -66,13 +66,7 @@ OPENERS: Registry[Opener] = Registry("data layer type")
 def _data(request: Request) -> Opened:
     param = request.layer.data_param
     path = request.path("data_param.source", param.source)
-    check_is_lmdb(path)
-    if param.backend != DataParameter.LMDB:
-        raise SpecError(
-            f"asks for a LevelDB (Caffe's default), and '{path}' is an LMDB.",
-            "Write backend: LMDB.",
-            field="data_param.backend",
-        )
+    check_is_lmdb(path)  # what is there decides, not `backend`
     source = Database(path, _channels(request.layer.transform_param))
     opened = _pictures(request, source, param, "data_param")
     return opened._replace(prefetch=param.prefetch)

@@ -100,6 +100,7 @@ def test_verify_lists_bad_records_and_exits_with_4(folder, capsys):
             2,
             "cannot resize to width 4 and height 0",
         ),
+        ("create img list db --rgb --gray", 2, "--rgb is about the order of stored"),
         ("create img list db --backend leveldb", 2, "cannot write a leveldb database."),
         ("create img list img", 2, "'img' exists and is no database."),
         ("create img nolist db", 4, "cannot read image list 'nolist'"),

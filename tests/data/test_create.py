@@ -356,3 +356,12 @@ def test_a_label_too_large(images):
     (images.parent / "list.txt").write_text("a.png 2147483648\n")
     with pytest.raises(NetspecError, match="has no label"):
         create(images)
+
+
+def test_rgb_stores_red_first(tmp_path) -> None:
+    Image.new("RGB", (3, 2), (250, 130, 10)).save(tmp_path / "a.png")
+    blue_first, red_first = (
+        Conversion(rgb=rgb).datum(tmp_path / "a.png", 4).data for rgb in (False, True)
+    )
+    assert list(blue_first[::6]) == [10, 130, 250]
+    assert list(red_first[::6]) == [250, 130, 10]

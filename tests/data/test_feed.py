@@ -249,11 +249,6 @@ def test_only_memory_data_takes_arrays(database):
             "Make it: netspec data create IMAGE_FOLDER LIST_FILE 'none'.",
         ),
         (
-            'type: "Data" data_param { source: "db" batch_size: 2 }', SpecError,
-            "asks for a LevelDB (Caffe's default), and 'db' is an LMDB.",
-            "Write backend: LMDB.",
-        ),
-        (
             'type: "Data" data_param { source: "level" backend: LEVELDB }',
             DataError, "database 'level' is a LevelDB, which is not read.",
             "Make an LMDB of its images: netspec data create IMAGE_FOLDER LIST_FILE "
