@@ -62,7 +62,7 @@ def _create_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--rgb",
         action="store_true",
-        help="red first, as CIFAR's own files; not Caffe's",
+        help="red first; Caffe: blue first",
     )
     add("--encoded", "-encoded", action="store_true", help="store image files")
     add(
