@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from netspec.errors import NetspecError
 from netspec.graph import Node
+from netspec.layers.base import Run
 from netspec.net import Net
 from netspec.solver.events import DebugInfo
 
@@ -27,21 +27,29 @@ class TellingRunner:
     def forward(self, net: Net) -> float:
         """Run forward; returns the loss."""
         for node, run in net.forward_steps:
-            _located(node, node.layer.forward, net.ops, run)
-            for name, top in zip(node.tops, run.top):
-                self._say("Forward", node.name, "top blob", name, "data", top)
-            for i, param in enumerate(run.param):
-                self._say("Forward", node.name, "param blob", str(i), "data", param)
+            self.forward_step(net, node, run)
         return net.loss
+
+    def forward_step(self, net: Net, node: Node, run: Run) -> None:
+        """Run one layer forward."""
+        net.run_forward(node, run)
+        for name, top in zip(node.tops, run.top):
+            self._say("Forward", node.name, "top blob", name, "data", top)
+        for i, param in enumerate(run.param):
+            self._say("Forward", node.name, "param blob", str(i), "data", param)
 
     def backward(self, net: Net) -> None:
         """Run backward."""
         for node, run in net.backward_steps:
-            _located(node, node.layer.backward, net.ops, run)
-            for name, diff in zip(node.bottoms, run.bottom_diff):
-                self._say("Backward", node.name, "bottom blob", name, "diff", diff)
-            for i, diff in enumerate(run.param_diff):
-                self._say("Backward", node.name, "param blob", str(i), "diff", diff)
+            self.backward_step(net, node, run)
+
+    def backward_step(self, net: Net, node: Node, run: Run) -> None:
+        """Run one layer backward."""
+        net.run_backward(node, run)
+        for name, diff in zip(node.bottoms, run.bottom_diff):
+            self._say("Backward", node.name, "bottom blob", name, "diff", diff)
+        for i, diff in enumerate(run.param_diff):
+            self._say("Backward", node.name, "param blob", str(i), "diff", diff)
 
     def updated(self, net: Net) -> None:
         """Tell what an update made of the parameters."""
@@ -58,10 +66,3 @@ class TellingRunner:
         if values is not None:
             mean = float(abs(values).mean()) if values.size else 0.0
             self._tell(DebugInfo(self.iteration, pass_, layer, what, name, kind, mean))
-
-
-def _located(node: Node, call: Callable[..., None], *args: Any) -> None:
-    try:
-        call(*args)
-    except NetspecError as error:
-        raise error.at(node.place, (node.name, node.type)) from None

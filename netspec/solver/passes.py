@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from netspec.graph import Node
+from netspec.layers.base import Run
 from netspec.net import Net
 from netspec.solver.events import Output
 from netspec.solver.feeding import Rows
@@ -24,6 +26,16 @@ class Source(Protocol):
         """Samples *first* to *first + count - 1* since training began, by blob name."""
 
 
+class Callback(Protocol):
+    """What else is to happen in an iteration; Caffe's Solver::Callback."""
+
+    def on_start(self) -> None:
+        """Before the first forward pass of an iteration."""
+
+    def on_gradients_ready(self) -> None:
+        """When the gradients of the whole iteration stand in the net's arena."""
+
+
 class Runner(Protocol):
     """How a net is run; debugging listens in here."""
 
@@ -33,9 +45,23 @@ class Runner(Protocol):
     def backward(self, net: Net) -> None:
         """Run backward."""
 
+    def forward_step(self, net: Net, node: Node, run: Run) -> None:
+        """Run one step of :meth:`forward`."""
+
+    def backward_step(self, net: Net, node: Node, run: Run) -> None:
+        """Run one step of :meth:`backward`."""
+
 
 class PlainRunner:
     """The net's own passes."""
+
+    def forward_step(self, net: Net, node: Node, run: Run) -> None:
+        """See :meth:`Net.run_forward`."""
+        net.run_forward(node, run)
+
+    def backward_step(self, net: Net, node: Node, run: Run) -> None:
+        """See :meth:`Net.run_backward`."""
+        net.run_backward(node, run)
 
     def forward(self, net: Net) -> float:
         """See :meth:`Net.forward_pass`."""

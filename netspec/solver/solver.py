@@ -15,6 +15,7 @@ from netspec.data.feeds import Feeds
 from netspec.files import find
 from netspec.net import Net
 from netspec.proto import SolverParameter
+from netspec.solver.banner import started
 from netspec.solver.building import Settings, build_tests, build_training, seed_of
 from netspec.solver.check import check_solver, fault
 from netspec.solver.debug import TellingRunner
@@ -33,7 +34,7 @@ from netspec.solver.feeding import Stream
 from netspec.solver.files import SnapshotFiles, check_writable
 from netspec.solver.health import diverged, saturated
 from netspec.solver.keeper import Keeper
-from netspec.solver.passes import Clock, Iterated, Passes, PlainRunner
+from netspec.solver.passes import Callback, Clock, Iterated, Passes, PlainRunner
 from netspec.solver.signals import Signals, Wish
 from netspec.solver.snapshot import Progress
 from netspec.solver.updates import RULES, update
@@ -61,6 +62,8 @@ class Solver:
         parameters: the solver's message.
         histories: arrays of the arena's layout, as many as the solver type keeps.
         listeners: may be added to at any time.
+        passes: how one iteration's gradient is computed.
+        callbacks: called at two points of every iteration; likewise.
 
     Raises:
         SpecError, DataError, DeviceError: what is wrong with the files.
@@ -81,6 +84,7 @@ class Solver:
         self._spec = spec
         self.parameters: SolverParameter = spec.message
         self.listeners = list(listeners)
+        self.callbacks: list[Callback] = []
         self._settings = Settings(seed_of(spec.message), device, lean)
         self._training = build_training(spec, self._settings)
         self.net: Net = self._training.net
@@ -171,6 +175,13 @@ class Solver:
         self._emit(Finished(self.iteration, reason))
         return reason
 
+    def apply_update(self) -> None:
+        """Update the parameters from the gradients that stand in ``net.arena.diff``.
+
+        What every iteration ends with; the iteration is not counted up.
+        """
+        self._update(self.rate)
+
     def test(self) -> list[TestResult]:
         """Run every test net once, now."""
         return self._examiner.run()
@@ -251,8 +262,12 @@ class Solver:
             self._debug.iteration = now
         display = _falls_on(now, self.parameters.display)
         with np.errstate(all="ignore"):  # what is not finite is looked for, below
+            for callback in self.callbacks:
+                callback.on_start()
             done = self.passes.run(now, clock, display)
             self._check_loss(done.loss)
+            for callback in self.callbacks:
+                callback.on_gradients_ready()
             clock.time("update", self._update, rate)
         self._losses.append(done.loss)
         self._progress.iteration += 1
@@ -319,23 +334,13 @@ class Solver:
 
     def facts(self) -> Started:
         """What a banner says of the run."""
-        message, cut = self.parameters, self._training.cut
-        return Started(
-            net=self.net.graph.name,
-            iteration=self.iteration,
-            max_iter=message.max_iter or None,
-            batch=self.passes.batch,
-            iter_size=message.iter_size,
-            shards=cut.shards,
-            shard_reason=cut.reason,
-            train_size=self._training.feeds.size,
-            seed=self._settings.seed,
-            seed_given=message.random_seed >= 0,
-            type=message.type,
-            lr_policy=message.lr_policy,
-            parameters=self.net.graph.parameter_count,
-            test_nets=len(self._tests),
-            device=self._settings.device,
+        return started(
+            self.parameters,
+            self._training,
+            self._settings,
+            self.passes,
+            self.iteration,
+            len(self._tests),
         )
 
     def _check_end(self) -> None:
