@@ -19,6 +19,7 @@ Conventions of every operation:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from netspec.shapes import Shape, convolution_size, count
 
@@ -85,3 +86,11 @@ class AxisSplit:
     def places(self) -> int:
         """Positions that each hold *size* values along the axis."""
         return self.outer * self.inner
+
+
+class Term(Enum):
+    """What a reduction sums."""
+
+    SUM = "x"
+    ABSOLUTE = "|x|"
+    SQUARE = "x²"

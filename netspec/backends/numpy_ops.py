@@ -5,6 +5,7 @@ from __future__ import annotations
 from netspec.backends.reference.activations import ActivationOps
 from netspec.backends.reference.affine import AffineOps
 from netspec.backends.reference.batch_norm import BatchNormOps
+from netspec.backends.reference.columns import ColumnOps
 from netspec.backends.reference.convolution import ConvolutionOps
 from netspec.backends.reference.elementwise import ElementwiseOps
 from netspec.backends.reference.inner_product import InnerProductOps
@@ -12,6 +13,8 @@ from netspec.backends.reference.losses import LossOps
 from netspec.backends.reference.lrn import LrnOps
 from netspec.backends.reference.movement import MovementOps
 from netspec.backends.reference.pooling import PoolingOps
+from netspec.backends.reference.reduction import ReductionOps
+from netspec.backends.reference.selection import SelectionOps
 from netspec.backends.reference.softmax import SoftmaxOps
 from netspec.backends.reference.update import UpdateOps
 
@@ -27,6 +30,9 @@ class NumpyOps(
     ActivationOps,
     SoftmaxOps,
     LossOps,
+    ReductionOps,
+    SelectionOps,
+    ColumnOps,
     MovementOps,
     UpdateOps,
 ):

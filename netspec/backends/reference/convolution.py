@@ -39,10 +39,10 @@ class ConvolutionOps:
         relu: bool = False,
     ) -> None:
         """y = w * x + b, negative values then set to 0 where *relu*."""
-        padded = _padded(x, geo)
+        padded = with_margins(x, geo)
         total = _grouped(y, geo)
         total[...] = 0
-        for tap, window in _taps(geo):
+        for tap, window in taps(geo):
             total += _tap_weights(w, tap, geo) @ _shifted(padded, window, geo)
         if b is not None:
             self.channel_bias(y, b)
@@ -71,21 +71,21 @@ class ConvolutionOps:
         self, dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry
     ) -> None:
         """The input's gradient: each dy times its weights, laid back onto dx."""
-        padded = _padded(dx, geo)
+        padded = with_margins(dx, geo)
         padded[...] = 0
         above = _grouped(dy, geo)
-        for tap, window in _taps(geo):
+        for tap, window in taps(geo):
             part = _tap_weights(w, tap, geo).swapaxes(1, 2) @ above
             padded[window] += part.reshape(geo.batch, geo.channels, *geo.output)
-        dx[...] = padded[_inside(geo)]
+        dx[...] = padded[inside(geo)]
 
     def convolution_backward_weights(
         self, x: Array, dy: Array, dw: Array, geo: ConvolutionGeometry
     ) -> None:
         """The weights' gradient, added to dw."""
-        padded = _padded(x, geo)
+        padded = with_margins(x, geo)
         above = _grouped(dy, geo)
-        for tap, window in _taps(geo):
+        for tap, window in taps(geo):
             part = above @ _shifted(padded, window, geo).swapaxes(2, 3)
             each = (geo.filters, geo.channels // geo.group)
             dw[(..., *tap)] += part.sum(axis=0).reshape(each)
@@ -130,7 +130,7 @@ class ConvolutionOps:
         db += dy.sum(axis=(0, *range(2, dy.ndim)))
 
 
-def _taps(geo: ConvolutionGeometry) -> Iterator[tuple[Tap, Index]]:
+def taps(geo: ConvolutionGeometry) -> Iterator[tuple[Tap, Index]]:
     """Each tap of the kernel, with the part of the padded input that it meets."""
     for tap in product(*map(range, geo.kernel)):
         starts = [t * d for t, d in zip(tap, geo.dilation, strict=True)]
@@ -139,7 +139,7 @@ def _taps(geo: ConvolutionGeometry) -> Iterator[tuple[Tap, Index]]:
         yield tap, (slice(None), slice(None), *meets)
 
 
-def _padded(x: Array, geo: ConvolutionGeometry) -> Array:
+def with_margins(x: Array, geo: ConvolutionGeometry) -> Array:
     """x with zeros around it, as far as the last window reaches."""
     margins = [(0, 0), (0, 0)]
     axes = (geo.input, geo.kernel, geo.stride, geo.pad, geo.dilation, geo.output)
@@ -149,7 +149,7 @@ def _padded(x: Array, geo: ConvolutionGeometry) -> Array:
     return np.pad(x, margins)
 
 
-def _inside(geo: ConvolutionGeometry) -> Index:
+def inside(geo: ConvolutionGeometry) -> Index:
     """Where the input itself lies in the padded one."""
     axes = zip(geo.pad, geo.input, strict=True)
     return (slice(None), slice(None), *(slice(pad, pad + n) for pad, n in axes))
