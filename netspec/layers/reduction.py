@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netspec.backends.base import Term
-from netspec.layers.base import Layer, Run, Shapes, layer
+from netspec.layers.base import Array, Layer, Run, Shapes, layer
 from netspec.proto import ReductionParameter
 from netspec.shapes import Shape, canonical_axis, count
 
@@ -53,10 +53,11 @@ class Reduction(Layer):
 
     def backward(self, ops: Any, run: Run) -> None:
         """The gradient of each term."""
-        dy, dx = (a.reshape(-1) for a in (run.top_diff[0], run.bottom_diff[0]))
-        x = run.bottom[0].reshape(run.geometry)
-        dx = dx.reshape(run.geometry)
-        ops.reduce_rows_backward(x, dy, dx, self.term, self._factor(run))
+        arrays: list[Array] = [run.bottom[0], run.bottom_diff[0]]
+        x, dx = (a.reshape(run.geometry) for a in arrays)
+        dy: Array = run.top_diff[0]
+        factor = self._factor(run)
+        ops.reduce_rows_backward(x, dy.reshape(-1), dx, self.term, factor)
 
     def _factor(self, run: Run) -> float:
         coeff: float = self.message.coeff

@@ -85,9 +85,9 @@ class SelectionOps:
         Args:
             index, values: (outer, k, inner) views of any number type, or None.
         """
-        wanted = values if index is None else index
+        wanted: Array = values if index is None else index
         scores = split_axis(x, axis)
-        order = np.argsort(scores, axis=1, kind="stable")[:, ::-1]
+        order: Array = np.argsort(scores, axis=1, kind="stable")[:, ::-1]
         order = order[:, : wanted.shape[1]]
         if index is not None:
             index[...] = order
