@@ -83,6 +83,10 @@ class SpecError(NetspecError):
     exit_code = 3
 
 
+class SpecWarning(UserWarning):
+    """What was left out of a description that is read leniently; see `read_net`."""
+
+
 class OpenShapeError(SpecError):
     """The file alone does not tell the shape of a source: its data would."""
 

@@ -1,33 +1,30 @@
-"""Fields that forks of Caffe added, so that an error can name where a file comes from.
+"""Fields of Caffe's forks that netspec does not know, to name where a file comes from.
 
-In text netspec reads the fields of BVLC Caffe, and of no fork: what a fork's field
-would do is not guessed. A field that several forks share stands under the one that
-had it first.
+What such a field would do is not guessed: it is an error, or left out with a warning
+by a lenient reader. The forks' fields that netspec does know stand in the schema. A
+field that several forks share stands under the one that had it first.
 """
 
 from __future__ import annotations
 
 _FIELDS = {
     "the SSD fork (weiliu89/caffe)": """
-        annotated_data_param detection_evaluate_param detection_output_param
-        multibox_loss_param norm_param permute_param prior_box_param video_data_param
-        resize_param noise_param distort_param expand_param emit_constraint eval_type
-        ap_version show_per_class_result plateau_winsize""",
+        annotated_data_param detection_evaluate_param multibox_loss_param
+        video_data_param resize_param noise_param distort_param expand_param
+        emit_constraint crop_h crop_w eval_type ap_version show_per_class_result
+        plateau_winsize""",
     "SegNet's fork (alexgkendall/caffe-segnet)": """
-        bn_param bn_mode dense_image_data_param upsample_param sample_weights_test
-        weight_by_label_freqs class_weighting max_lr min_lr""",
+        dense_image_data_param sample_weights_test weight_by_label_freqs
+        class_weighting max_lr min_lr""",
     "the fork of DeepLab and PSPNet (hszhao/PSPNet)": """
-        interp_param seg_accuracy_param mat_read_param mat_write_param dense_crf_param
+        seg_accuracy_param mat_read_param mat_write_param dense_crf_param
         domain_transform_param adaptive_bias_channel_param bias_channel_param
-        unique_label_param zoom_factor shrink_factor slope_filler
-        update_global_stats""",
-    "Fast R-CNN's fork (rbgirshick/caffe-fast-rcnn)": """
-        roi_pooling_param smooth_l1_loss_param scale_train""",
-    "R-FCN's fork (daijifeng001/caffe-rfcn)": """
-        psroi_pooling_param box_annotator_ohem_param""",
-    "ShuffleNet's layer (farmingyard/ShuffleNet)": "shuffle_channel_param",
+        unique_label_param update_global_stats""",
+    "Fast R-CNN's fork (rbgirshick/caffe-fast-rcnn)": "scale_train",
+    "R-FCN's fork (daijifeng001/caffe-rfcn)": "box_annotator_ohem_param",
     "the YOLO ports (eric612/MobileNet-YOLO)": """
-        relu6_param region_loss_param yolov3_param yolov3_detection_output_param
+        region_loss_param yolov3_param yolov3_detection_output_param
+        yolo_detection_output_param yolo_seg_param segmentation_evaluate_param
         reorg_param""",
     "FlowNet's fork (lmb-freiburg/flownet2)": """
         correlation_param flow_warp_param augmentation_param l1_loss_param
@@ -44,10 +41,10 @@ _FIELDS = {
         momentum_power larc larc_policy larc_turbo weight_decay_policy
         weight_decay_power store_blobs_in_old_format use_gpu_transform
         img_rand_resize_lower img_rand_resize_upper rand_resize_ratio_lower
-        rand_resize_ratio_upper parser_threads threads cache scale_filler
+        rand_resize_ratio_upper parser_threads threads cache trt_param
         detectnet_groundtruth_param detectnet_augmentation_param""",
     "Intel's fork (intel/caffe)": """
-        use_weight_bias compile_net_state quantization_param warmup_iter
+        compile_net_state quantization_param warmup_iter
         warmup_start_lr bn_stats_batch_size multinode mn_grad_compress_param
         mn_activation_param split_param disabled_update stats_batch_size
         spatial_dropout_param local_lr_auto local_gw_ratio conv_algorithm

@@ -22,6 +22,8 @@ from netspec.registry import suggest
 from netspec.spec.forks import fork_of
 from netspec.spec.values import BadValueError
 
+LENIENT = "Remove it, or leave out all such fields by --lenient."
+
 _NET, _SOLVER = NetParameter.DESCRIPTOR, SolverParameter.DESCRIPTOR
 _LAYER, _V1 = LayerParameter.DESCRIPTOR, V1LayerParameter.DESCRIPTOR
 _LAYERS = {_LAYER, _V1}
@@ -48,22 +50,34 @@ def thing(descriptor: Descriptor) -> str:
     if descriptor in _THINGS:
         return _THINGS[descriptor]
     owners = {f.name for f in _LAYER.fields if f.message_type == descriptor}
-    return owners.pop() if len(owners) == 1 else descriptor.name
+    return min(owners, key=len) if owners else descriptor.name
 
 
-def unknown_field(inside: Descriptor, name: str, opened_on: int) -> tuple[str, str]:
-    """Problem and remedy for a field that *inside* does not have.
+def misplaced_field(
+    inside: Descriptor, name: str, opened_on: int
+) -> tuple[str, str] | None:
+    """Problem and remedy for a field that shows the file or its braces to be wrong.
 
     Args:
-        inside: the message that the field was written in.
+        inside: the message that the field was written in, which does not have it.
         name: the field.
         opened_on: the line on which that message was opened; 0 at the top.
     """
-    return (
-        _other_kind_of_file(inside, name)
-        or _brace_forgotten(inside, name, opened_on)
-        or (f"{thing(inside)} has no field {name!r}.", _remedy(inside, name))
+    return _other_kind_of_file(inside, name) or _brace_forgotten(
+        inside, name, opened_on
     )
+
+
+def unknown_field(inside: Descriptor, name: str) -> tuple[str, str]:
+    """Problem and remedy for a field that *inside* does not have."""
+    return f"{thing(inside)} has no field {name!r}.", _remedy(inside, name)
+
+
+def left_out(inside: Descriptor, name: str) -> tuple[str, str]:
+    """The same where the field is only warned of."""
+    fork = fork_of(name)
+    origin = f" It comes from {fork}." if fork else ""
+    return f"{thing(inside)} has no field {name!r}.", f"It is left out.{origin}"
 
 
 def _other_kind_of_file(inside: Descriptor, name: str) -> tuple[str, str] | None:
@@ -100,7 +114,7 @@ def _remedy(inside: Descriptor, name: str) -> str:
     if homes:
         return f"It is a field of {', '.join(homes)}."
     if fork:
-        return f"It comes from {fork}, whose files netspec does not read."
+        return f"It comes from {fork}; netspec does not know it. {LENIENT}"
     remedy = suggest(name, inside.fields_by_name)
     if len(remedy) > 400:  # all the fields of a net or layer help nobody
         return "protos/netspec.proto lists the fields there are."

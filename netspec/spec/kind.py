@@ -14,20 +14,23 @@ from netspec.spec.read import read_net, read_solver
 Spec = Located[NetParameter] | Located[SolverParameter]
 
 
-def read_spec(path: str | os.PathLike[str], weights: bool = False) -> Spec:
+def read_spec(
+    path: str | os.PathLike[str], weights: bool = False, lenient: bool = False
+) -> Spec:
     """Read a net or a solver, whichever the file is.
 
     Args:
         path: text or binary.
-        weights: keep the blobs of a binary net, see :func:`read_net`.
+        weights, lenient: see :func:`read_net`; weights is for nets alone.
 
     Raises:
         SpecError: it is neither; of the two readings' errors, that of the one which
             understood more of the file.
     """
     solver_first = "solver" in Path(path).name.lower()
-    read_whole = partial(read_net, weights=weights)
-    readers = (read_solver, read_whole) if solver_first else (read_whole, read_solver)
+    net = partial(read_net, weights=weights, lenient=lenient)
+    solver = partial(read_solver, lenient=lenient)
+    readers = (solver, net) if solver_first else (net, solver)
     faults = []
     for reader in readers:
         try:

@@ -87,11 +87,13 @@ class Located(Generic[M]):
         message: the net or solver.
         places: where its fields stood.
         upgraded: what was rewritten from an older spelling, one sentence each.
+        lenient: whether it was read leniently, and files it names shall be.
     """
 
     message: M
     places: Places
     upgraded: tuple[str, ...] = ()
+    lenient: bool = False
 
     @property
     def file(self) -> str:

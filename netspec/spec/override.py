@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from google.protobuf.descriptor import FieldDescriptor
 
@@ -27,7 +28,7 @@ def override(
     message.CopyFrom(solver.message)
     for setting in settings:
         _set(message, setting)
-    return Located(message, solver.places, solver.upgraded)
+    return replace(solver, message=message)
 
 
 def _set(message: SolverParameter, setting: str) -> None:

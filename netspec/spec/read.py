@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError, Message
 
 from netspec.errors import DataError, Place, SpecError
 from netspec.proto import NetParameter, SolverParameter
+from netspec.spec.dialects import check_fields, in_own_numbers
 from netspec.spec.locate import Located, Places
 from netspec.spec.skeleton import without_blobs
 from netspec.spec.text import parse_text
@@ -24,7 +25,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def read_net(
-    path: str | os.PathLike[str], weights: bool = False
+    path: str | os.PathLike[str], weights: bool = False, lenient: bool = False
 ) -> Located[NetParameter]:
     """Read a net from a prototxt or a binary file, upgraded to today's spelling.
 
@@ -32,26 +33,36 @@ def read_net(
         path: text or binary, told apart by content.
         weights: whether the blobs of a binary file become part of the message; they
             are copied, so use netspec.weights for what needs only them.
+        lenient: leave out fields that the schema does not know, such as a fork's,
+            each with a :class:`~netspec.errors.SpecWarning`.
 
     Raises:
         SpecError: where there is no such file, it is neither text nor binary, or its
             text is wrong; with file, line and column.
     """
-    return upgrade_net(_read(Path(path), NetParameter(), weights))
+    return upgrade_net(_read(Path(path), NetParameter(), weights, lenient))
 
 
-def read_solver(path: str | os.PathLike[str]) -> Located[SolverParameter]:
+def read_solver(
+    path: str | os.PathLike[str], lenient: bool = False
+) -> Located[SolverParameter]:
     """Read a solver from a prototxt or a binary file, upgraded to today's spelling.
+
+    Args:
+        path: text or binary.
+        lenient: as for :func:`read_net`, and for the nets that the solver names.
 
     Raises:
         SpecError: as :func:`read_net`.
     """
-    return upgrade_solver(_read(Path(path), SolverParameter(), True))
+    return upgrade_solver(_read(Path(path), SolverParameter(), True, lenient))
 
 
-def parse_net(text: str, file: str = "<text>") -> Located[NetParameter]:
+def parse_net(
+    text: str, file: str = "<text>", lenient: bool = False
+) -> Located[NetParameter]:
     """Read a net from text; *file* is what errors call it."""
-    return upgrade_net(parse_as_written(text, NetParameter(), file))
+    return upgrade_net(parse_as_written(text, NetParameter(), file, lenient))
 
 
 def parse_solver(text: str, file: str = "<text>") -> Located[SolverParameter]:
@@ -59,9 +70,12 @@ def parse_solver(text: str, file: str = "<text>") -> Located[SolverParameter]:
     return upgrade_solver(parse_as_written(text, SolverParameter(), file))
 
 
-def parse_as_written(text: str, message: M, file: str = "<text>") -> Located[M]:
+def parse_as_written(
+    text: str, message: M, file: str = "<text>", lenient: bool = False
+) -> Located[M]:
     """Read any message from text, without upgrading it."""
-    return Located(message, parse_text(text, message, file))
+    places = parse_text(text, message, file, lenient)
+    return Located(message, places, lenient=lenient)
 
 
 def inline_net(
@@ -85,13 +99,14 @@ def upgraded_from(located: Located[M]) -> tuple[str, ...]:
     return located.upgraded
 
 
-def _read(path: Path, message: M, weights: bool) -> Located[M]:
+def _read(path: Path, message: M, weights: bool, lenient: bool) -> Located[M]:
     data = _bytes_of(path, _HEAD)
     if _is_binary(path, data):
-        return _decode(path, data, message, weights)
+        return _decode(path, data, message, weights, lenient)
     # Bytes that are not UTF-8 are faults only outside comments: old files have them.
     text = _bytes_of(path).decode("utf-8-sig", "surrogateescape")
-    located = parse_as_written(text.replace("\r\n", "\n"), message, str(path))
+    text = text.replace("\r\n", "\n")
+    located = parse_as_written(text, message, str(path), lenient)
     if not message.ListFields():
         raise _fault(path, "the file is empty.", f"A {_kind(message)} was expected.")
     return located
@@ -129,15 +144,34 @@ def _is_binary(path: Path, head: bytes) -> bool:
     return bool(controls) or (bool(head) and path.suffix in _BINARY_NAMES)
 
 
-def _decode(path: Path, head: bytes, message: M, weights: bool) -> Located[M]:
+def _decode(
+    path: Path, head: bytes, message: M, weights: bool, lenient: bool
+) -> Located[M]:
     if head.startswith(_HDF5):
         remedy = f"It holds weights; a {_kind(message)} was expected."
         raise _fault(path, "this is an HDF5 file.", remedy)
+    data = _fill(path, message, weights)
+    if isinstance(message, NetParameter):
+        if not (message.layer or message.layers):
+            problem = "this binary file has no layers, so it is no net."
+            remedy = "A mean image, a record or a solver state may look like this."
+            raise _fault(path, problem, remedy)
+        check_fields(data, str(path), lenient)
+    notes = (
+        ("text that is not UTF-8, now with \\x escapes.",) if _escape(message) else ()
+    )
+    return Located(message, Places(str(path)), notes, lenient)
+
+
+def _fill(path: Path, message: Message, weights: bool) -> bytes:
+    """Fill a message from a binary file; the bytes that it was filled from."""
     try:
         if weights:
             data = _bytes_of(path)
         else:
             data = without_blobs(WireMessage.map(path, _kind(message)))
+        if isinstance(message, NetParameter):
+            data = in_own_numbers(data)
         message.ParseFromString(data)
         whole = message.IsInitialized()
     except (DecodeError, UnicodeDecodeError, DataError):
@@ -148,13 +182,7 @@ def _decode(path: Path, head: bytes, message: M, weights: bool) -> Located[M]:
             f"this is neither text nor a binary {_kind(message)}.",
             "The file is damaged, cut short, or of another kind.",
         )
-    if isinstance(message, NetParameter) and not (message.layer or message.layers):
-        remedy = "A mean image, a record or a solver state may look like this."
-        raise _fault(path, "this binary file has no layers, so it is no net.", remedy)
-    notes = (
-        ("text that is not UTF-8, now with \\x escapes.",) if _escape(message) else ()
-    )
-    return Located(message, Places(str(path)), notes)
+    return data
 
 
 def _escape(message: Message) -> bool:

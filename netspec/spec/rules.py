@@ -8,6 +8,7 @@ Net::FilterNet).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from netspec.errors import SpecError
 from netspec.proto import LayerParameter, NetParameter, NetState, NetStateRule, Phase
@@ -43,7 +44,8 @@ def filter_net(
         for i, layer in enumerate(net.message.layer)
         if _included(net, i, layer, state)
     ]
-    return Located(_copy(net.message, kept, state), _places(net, kept), net.upgraded)
+    message, places = _copy(net.message, kept, state), _places(net, kept)
+    return replace(net, message=message, places=places)
 
 
 def _included(

@@ -8,14 +8,15 @@ is not repeated may be given once only.
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from typing import NamedTuple, NoReturn
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from netspec.errors import SpecError
-from netspec.spec.hints import unknown_field, wrong_value
+from netspec.errors import SpecError, SpecWarning
+from netspec.spec.hints import left_out, misplaced_field, unknown_field, wrong_value
 from netspec.spec.locate import Places, Spot, place_at
 from netspec.spec.tokens import (
     END,
@@ -29,6 +30,7 @@ from netspec.spec.tokens import (
 from netspec.spec.values import BadValueError, Reader, Value, reader_of
 
 _CLOSING = {"{": "}", "<": ">"}
+_OPENING = {**_CLOSING, "[": "]"}
 
 
 class _Field(NamedTuple):
@@ -54,18 +56,19 @@ def _fields(descriptor: Descriptor) -> dict[str, _Field]:
     }
 
 
-def parse_text(text: str, message: Message, file: str) -> Places:
+def parse_text(text: str, message: Message, file: str, lenient: bool = False) -> Places:
     """Fill a message from text and return where each of its fields stood.
 
     Args:
         text: the whole text; lone surrogates stand for bytes that were not UTF-8.
         message: an empty message of the type that the text describes.
         file: the file's name as errors shall show it.
+        lenient: step over fields that the schema does not know, with a SpecWarning.
 
     Raises:
         SpecError: at the first fault, with its place.
     """
-    return _Parser(text, file).parse(message)
+    return _Parser(text, file, lenient).parse(message)
 
 
 class _Parser:
@@ -75,9 +78,10 @@ class _Parser:
     contains its own kind, so a file cannot make that deep.
     """
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, lenient: bool) -> None:
         self.text = text
         self.file = file
+        self.lenient = lenient
         self.kinds, self.words, self.offsets = tokenize(text)
         self.at = 0
         self.opened: list[int] = []  # tokens that opened the messages we are inside
@@ -99,6 +103,7 @@ class _Parser:
             field = known.get(name)
             if field is None:
                 self.unknown(message)
+                continue
             spots = spot.fields.setdefault(name, [])
             if spots and not field.repeated:
                 self.given_twice(name, spots[0])
@@ -191,6 +196,23 @@ class _Parser:
             raise
         self.opened.pop()
 
+    def skip(self) -> None:
+        """Step over a field's name and value, whatever it is, and a mark behind it."""
+        self.at += 1
+        self.at += self.words[self.at] == ":"
+        depth = 0
+        while True:
+            kind, word = self.kinds[self.at], self.words[self.at]
+            if kind == MARK:
+                depth += (word in _OPENING) - (word in _OPENING.values())
+            if kind >= STRAY or depth < 0 or (not depth and word in (":", ",", ";")):
+                self.unexpected("a value")
+            self.at += 1
+            joined = kind == STRING == self.kinds[self.at]
+            if not depth and word != "-" and not joined:
+                break
+        self.at += self.words[self.at] in (",", ";")
+
     # Faults
 
     def fail(self, token: int, problem: str, remedy: str) -> NoReturn:
@@ -214,11 +236,26 @@ class _Parser:
     def line(self, offset: int) -> int:
         return place_at(self.file, self.text, offset).line
 
-    def unknown(self, message: Message) -> NoReturn:
+    def unknown(self, message: Message) -> None:
+        """Refuse a field that the schema does not know, or warn and step over it."""
         name = self.words[self.at]
         line = self.line(self.offsets[self.opened[-1]]) if self.opened else 0
-        inside = message.DESCRIPTOR
-        self.fail(self.at, *unknown_field(inside, name, line))  # type: ignore[arg-type]
+        inside: Descriptor = message.DESCRIPTOR  # type: ignore[assignment]
+        wrong = misplaced_field(inside, name, line)
+        if wrong or not self.lenient:
+            self.fail(self.at, *(wrong or unknown_field(inside, name)))
+        place = place_at(self.file, self.text, self.offsets[self.at])
+        found = SpecError(*left_out(inside, name), place=place, layer=self.inside())
+        warnings.warn(str(found), SpecWarning, stacklevel=2)
+        self.skip()
+
+    def inside(self) -> tuple[str, str] | None:
+        """Name and type of the layer we are in."""
+        for opened in self.opened:
+            name = opened - 1 - (self.words[opened - 1] == ":")
+            if self.words[name] in ("layer", "layers"):
+                return self.layer(opened)
+        return None
 
     def given_twice(self, name: str, first: Spot) -> NoReturn:
         self.fail(

@@ -7,6 +7,8 @@ their fields, so that errors still point at the line as the user wrote it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netspec.errors import SpecError
 from netspec.proto import LayerParameter, NetParameter, SolverParameter
 from netspec.spec.locate import Located, Spot
@@ -33,7 +35,7 @@ def upgrade_net(net: Located[NetParameter]) -> Located[NetParameter]:
     upgrade_v1(net, notes)
     _upgrade_inputs(net, notes)
     _upgrade_batch_norm(net, notes)
-    return Located(net.message, net.places, (*net.upgraded, *notes))
+    return replace(net, upgraded=(*net.upgraded, *notes))
 
 
 def upgrade_solver(solver: Located[SolverParameter]) -> Located[SolverParameter]:
@@ -55,7 +57,7 @@ def upgrade_solver(solver: Located[SolverParameter]) -> Located[SolverParameter]
     message.ClearField("solver_type")
     root.fields["type"] = root.fields.pop("solver_type", [])
     note = f'solver_type, now type: "{message.type}".'
-    return Located(message, solver.places, (*solver.upgraded, note))
+    return replace(solver, upgraded=(*solver.upgraded, note))
 
 
 def _upgrade_inputs(net: Located[NetParameter], notes: list[str]) -> None:

@@ -50,10 +50,29 @@ CAFFE_FIELDS = [
     ("HingeLossParameter", "norm", 1, 1),
     ("PReLUParameter", "channel_shared", 2, False),
 ]
+# The same of its forks' schemas.
+FORK_FIELDS = [
+    ("LayerParameter", "permute_param", 202, None),
+    ("LayerParameter", "prior_box_param", 203, None),
+    ("LayerParameter", "detection_output_param", 204, None),
+    ("LayerParameter", "norm_param", 206, None),
+    ("LayerParameter", "psroi_pooling_param", 10001, None),
+    ("LayerParameter", "roi_pooling_param", 8266711, None),
+    ("LayerParameter", "smooth_l1_loss_param", 8266712, None),
+    ("LayerParameter", "bn_param", 152, None),
+    ("BatchNormParameter", "scale_filler", 5, None),
+    ("BNParameter", "momentum", 3, 0.9),
+    ("NormalizeParameter", "eps", 4, 1e-10),
+    ("PriorBoxParameter", "offset", 13, 0.5),
+    ("DetectionOutputParameter", "code_type", 6, 1),
+    ("NonMaximumSuppressionParameter", "nms_threshold", 1, 0.3),
+]
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize(("message", "field", "number", "default"), CAFFE_FIELDS)
+@pytest.mark.parametrize(
+    ("message", "field", "number", "default"), CAFFE_FIELDS + FORK_FIELDS
+)
 def test_fields_have_caffes_numbers_and_defaults(message, field, number, default):
     found = getattr(proto, message).DESCRIPTOR.fields_by_name[field]
     assert found.number == number
@@ -84,6 +103,9 @@ def test_own_fields_are_numbered_from_1000():
         "SolverState",
         "DataParameter",
         "ImageDataParameter",
+        "LayerParameter",
+        "BatchNormParameter",
+        "BNParameter",
     }
 
 

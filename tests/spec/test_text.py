@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from netspec.errors import SpecError
+from netspec.errors import SpecError, SpecWarning
 from netspec.proto import Datum, FillerParameter, NetParameter, SolverParameter
 from netspec.spec.text import parse_text
 
 
-def parse(text: str, kind: type[Message] = NetParameter) -> Message:
+def parse(
+    text: str, kind: type[Message] = NetParameter, lenient: bool = False
+) -> Message:
     message = kind()
-    parse_text(text, message, "my.prototxt")
+    parse_text(text, message, "my.prototxt", lenient)
     return message
 
 
-def error(text: str, kind: type[Message] = NetParameter) -> str:
+def error(text: str, kind: type[Message] = NetParameter, lenient: bool = False) -> str:
     with pytest.raises(SpecError) as caught:
-        parse(text, kind)
+        parse(text, kind, lenient)
     return str(caught.value)
 
 
@@ -120,12 +123,14 @@ ERRORS = {
     "layer itself.",
     LAYER + "  xyzzy: 3 }": "my.prototxt:2:3: layer 'conv3' (Convolution): a layer has "
     "no field 'xyzzy'.\n  protos/netspec.proto lists the fields there are.",
-    'layer { norm_param { } type: "Normalize" name: "n" }': "my.prototxt:1:9: layer "
-    "'n' (Normalize): a layer has no field 'norm_param'.\n  It comes from the SSD fork "
-    "(weiliu89/caffe), whose files netspec does not read.",
-    "layers { bn_param { } }": "my.prototxt:1:10: an old layer ('layers') has no field "
-    "'bn_param'.\n  It comes from SegNet's fork (alexgkendall/caffe-segnet), whose "
-    "files netspec does not read.",
+    'layer { video_data_param { } type: "VideoData" name: "n" }': "my.prototxt:1:9: "
+    "layer 'n' (VideoData): a layer has no field 'video_data_param'.\n  It comes from "
+    "the SSD fork (weiliu89/caffe); netspec does not know it. Remove it, or leave out "
+    "all such fields by --lenient.",
+    "layers { dense_image_data_param { } }": "my.prototxt:1:10: an old layer "
+    "('layers') has no field 'dense_image_data_param'.\n  It comes from SegNet's fork "
+    "(alexgkendall/caffe-segnet); netspec does not know it. Remove it, or leave out "
+    "all such fields by --lenient.",
     "base_lr: 0.1": "my.prototxt:1:1: this looks like a solver: 'base_lr' is a field "
     "of solvers, not of nets.\n  Give the net's own file here, or pass this one as "
     "--solver.",
@@ -213,6 +218,62 @@ def test_misspelt_solver_field():
 
 def test_a_fork_is_named_for_its_solver_fields():
     assert "NVIDIA's fork" in error("rampup_lr: 0.1", SolverParameter)
+
+
+SKIPPED = [
+    "foo: 3",
+    "foo: -1.5e3",
+    "foo: 'a' 'b'",
+    "foo: NAME;",
+    "foo { }",
+    "foo: { x: [1, 2] }",
+    "foo < a { b: '}' } >,",
+    "foo: [1, {a: 2}]",
+    "foo: []",
+    "# foo {\nfoo: true",
+]
+
+
+@pytest.mark.parametrize("field", SKIPPED)
+def test_a_lenient_reader_steps_over_unknown_fields(field):
+    text = LAYER + f"  convolution_param {{ pad: 1 {field} stride: 2 }} }} name: 'n'"
+    with pytest.warns(SpecWarning) as caught:
+        found = parse(text, lenient=True)
+    assert found == parse(text.replace(field, ""))
+    assert "convolution_param has no field 'foo'.\n  It is left out." in str(
+        caught[0].message
+    )
+
+
+def test_a_lenient_reader_says_where_and_what():
+    text = 'layer { name: "d" type: "Data"\n  transform_param { resize_param { } } }'
+    with pytest.warns(SpecWarning) as caught:
+        parse(text, lenient=True)
+    assert [str(each.message) for each in caught] == [
+        "my.prototxt:2:21: layer 'd' (Data): transform_param has no field "
+        "'resize_param'.\n  It is left out. It comes from the SSD fork "
+        "(weiliu89/caffe)."
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "base_lr: 0.1",
+        "layer { layer { } }",
+        "foo",
+        "foo:",
+        "foo: }",
+        "foo: ,",
+        "foo { ] }",
+        "foo { ",
+        "layer { name: 'a' name: 'b' }",
+    ],
+)
+def test_a_lenient_reader_refuses_what_is_no_unknown_field(text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SpecWarning)
+        assert error(text, lenient=True)
 
 
 def depth(descriptor, above=()):
