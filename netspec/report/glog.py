@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TextIO
 
@@ -27,15 +28,20 @@ class GlogReporter:
 
     def __call__(self, event: Event) -> None:
         """Listen."""
-        severity = "W" if isinstance(event, Warned) else "I"
-        for line in caffe_lines(event):
-            self._write(severity, line, isinstance(event, Iteration))
+        for line in event_lines(event):
+            self._stream.write(f"{line}\n")
         self._stream.flush()
 
-    def _write(self, severity: str, line: str, iteration: bool) -> None:
-        now = datetime.now()
-        thread = threading.get_native_id() or os.getpid()
-        source = RATE_SOURCE if iteration and ", lr = " in line else SOURCE
-        self._stream.write(
-            f"{severity}{now:%m%d %H:%M:%S.%f} {thread} {source} {line}\n"
-        )
+
+def event_lines(event: Event) -> Iterator[str]:
+    """An event's lines with glog's prefix."""
+    severity = "W" if isinstance(event, Warned) else "I"
+    for line in caffe_lines(event):
+        rate = isinstance(event, Iteration) and ", lr = " in line
+        yield glog_line(severity, line, RATE_SOURCE if rate else SOURCE)
+
+
+def glog_line(severity: str, text: str, source: str = SOURCE) -> str:
+    """One line with glog's prefix: severity, time, thread, FILE:LINE]."""
+    thread = threading.get_native_id() or os.getpid()
+    return f"{severity}{datetime.now():%m%d %H:%M:%S.%f} {thread} {source} {text}"
