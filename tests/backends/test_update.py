@@ -29,7 +29,7 @@ RULES = {
 
 
 def arrays(dtype, histories):
-    """Weights with zeros among them, a gradient, and histories that are not negative."""
+    """Weights with zeros among them, a gradient, histories of at least 0."""
     draw = np.random.default_rng(11)
     w, g = draw.standard_normal((2, SIZE))
     w[::5] = 0
