@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,15 @@ class Memory:
     """All arrays of a plan but the parameters, zero at first.
 
     Pages of the block that no pass touches cost nothing.
+
+    Args:
+        lent: tops of sources that lie in memory of the caller's instead.
     """
 
-    def __init__(self, plan: Plan, dtype: str) -> None:
+    def __init__(self, plan: Plan, dtype: str, lent: Mapping[str, Blob]) -> None:
         self.graph: Graph = plan.graph
         self._dtype = dtype
+        self._lent = lent
         self._block = np.zeros(plan.bytes, np.uint8)
         self._plan = plan
         self._written = written_diffs(self.graph)
@@ -44,6 +48,9 @@ class Memory:
 
     def _array(self, kind: str, name: str) -> Any:
         """The flat array of one slot, or None where the plan has none."""
+        lent = getattr(self._lent.get(name), kind, None)
+        if lent is not None:
+            return lent.reshape(-1)
         slot = self._plan.slots.get((kind, name))
         if slot is None:
             return None

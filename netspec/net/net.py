@@ -67,6 +67,7 @@ class Net:
         self.device, self.lean, self.seed, self.dtype = device, lean, seed, dtype
         self.state = (_phase(phase), level, tuple(stages))
         self._feeding = feeding or Feeding()
+        self._lent: dict[str, Blob] = {}
         self.graph: Graph = self._build()
         self.arena: Arena
         self.param_blobs: list[Blob]
@@ -85,7 +86,7 @@ class Net:
     def _bind(self) -> None:
         backward = any(node.needs_backward for node in self.graph.nodes)
         self.plan: Plan = make_plan(self.graph, self.lean, backward, self.dtype)
-        memory = Memory(self.plan, self.dtype)
+        memory = Memory(self.plan, self.dtype, self._lent_now())
         self._blobs = memory.blobs
         runs = memory.runs(self.param_blobs, self.seed)
         Resizer(memory, runs).install()
@@ -103,6 +104,10 @@ class Net:
             diff = self._blobs[top].diff
             if diff is not None:
                 diff[...] = weight
+
+    def _lent_now(self) -> dict[str, Blob]:
+        shapes = {t: self.graph.blobs[t] for n in self.graph.sources for t in n.tops}
+        return {t: b for t, b in self._lent.items() if shapes.get(t) == b.shape}
 
     # What a caller sees ------------------------------------------------------------
 
@@ -214,6 +219,17 @@ class Net:
             raise
         self.graph = graph
         self._bind()
+
+    def lend(self, blobs: Mapping[str, Blob]) -> None:
+        """Let tops of sources lie in the caller's memory from the next reshape on.
+
+        Views that the caller has of it are then the net's inputs.
+
+        Args:
+            blobs: C-contiguous arrays of the net's float type, by name; one whose
+                shape is not that which the top gets is passed over.
+        """
+        self._lent = dict(blobs)
 
     def load(self, weights: str | PathLike[str], **options: Any) -> Report:
         """Load weights by layer name; options are those of :class:`Loader`'s load."""

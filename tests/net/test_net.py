@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from netspec.errors import NetspecError, SpecError
-from netspec.net import Net
+from netspec.net import Blob, Net
 from netspec.spec import parse_net
 
 TEXT = """
@@ -139,6 +139,22 @@ def test_steps_run_one_by_one_as_a_pass_does() -> None:
         two.run_backward(*step)
     assert one.loss == two.loss
     np.testing.assert_array_equal(one.arena.diff, two.arena.diff)
+
+
+def test_inputs_may_lie_in_the_callers_memory_across_reshapes() -> None:
+    small = net("force_backward: true\n" + TEXT + LOSS, phase="train")
+    x = np.zeros((1, 3, 7, 9), np.float32)
+    label = np.zeros(3, np.float32)  # of a shape that does not come: passed over
+    small.lend({"x": Blob(x, np.zeros_like(x)), "label": Blob(label, None)})
+    small.reshape(x=x.shape, label=(1,))
+    x[...] = X[1:]
+    given = small.forward()["loss"]
+    same = net(TEXT + LOSS, phase="train")
+    same.reshape(x=x.shape, label=(1,))
+    assert given == same.forward(x=X[1:], label=[0])["loss"]
+    assert small.backward()["x"].any()
+    assert np.shares_memory(small.blobs["x"].data, x)
+    assert not np.shares_memory(small.blobs["label"].data, label)
 
 
 def test_blobs_that_fill_themselves_can_be_reshaped() -> None:
