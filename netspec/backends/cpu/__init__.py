@@ -9,6 +9,9 @@ from netspec.backends.cpu.elementwise import CpuElementwiseOps
 from netspec.backends.cpu.inner_product import CpuInnerProductOps
 from netspec.backends.cpu.lrn import CpuLrnOps
 from netspec.backends.cpu.pooling import CpuPoolingOps
+from netspec.backends.cpu.prelu import CpuPReluOps
+from netspec.backends.cpu.reduction import CpuReductionOps
+from netspec.backends.cpu.selection import CpuSelectionOps
 from netspec.backends.cpu.update import CpuUpdateOps
 from netspec.backends.numpy_ops import NumpyOps
 
@@ -21,6 +24,9 @@ class CpuOps(
     CpuBatchNormOps,
     CpuAffineOps,
     CpuElementwiseOps,
+    CpuPReluOps,
+    CpuReductionOps,
+    CpuSelectionOps,
     CpuUpdateOps,
     NumpyOps,
 ):

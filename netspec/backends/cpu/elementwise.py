@@ -26,11 +26,21 @@ _NO_WORKSPACE = np.empty(0, np.float32)
 _WORD = 0xFFFFFFFF
 
 
-def _flat(*arrays: Array) -> list[Array] | None:
+def as_vectors(*arrays: Array) -> list[Array] | None:
     """The arrays as vectors where the kernels take them: contiguous float32."""
     if all(a.dtype == np.float32 and a.flags.c_contiguous for a in arrays):
         return [a.reshape(-1) for a in arrays]
     return None
+
+
+def unless_same(target: Array, source: Array) -> Array | None:
+    """*target*, or None where it is *source*'s memory.
+
+    A kernel that works in place is told so: the compiler makes vectors of a loop only
+    where it knows that two arrays are one, or sees that they do not meet.
+    """
+    places = (a.__array_interface__["data"][0] for a in (target, source))
+    return None if len(set(places)) == 1 else target
 
 
 def _spread(kernel: Callable[..., None], size: int, tasks: int, *args: Any) -> None:
@@ -41,7 +51,7 @@ def _spread(kernel: Callable[..., None], size: int, tasks: int, *args: Any) -> N
         share(kernel, tasks, *args, work=size)
 
 
-def _chunks(kernel: Callable[..., None], first: Array, *args: Any) -> None:
+def by_chunks(kernel: Callable[..., None], first: Array, *args: Any) -> None:
     """Run a kernel over *first* and its like, a chunk a task."""
     _spread(kernel, first.size, -(-first.size // CHUNK), first, *args)
 
@@ -51,19 +61,21 @@ class CpuElementwiseOps(ElementwiseOps):
 
     def relu(self, x: Array, y: Array, slope: float = 0.0) -> None:
         """See :meth:`ElementwiseOps.relu`."""
-        flat = _flat(x, y)
+        flat = as_vectors(x, y)
         if flat is None:
             super().relu(x, y, slope)
         else:
-            _chunks(_relu, *flat, np.float32(slope))
+            x, y = flat
+            by_chunks(_relu, x, unless_same(y, x), np.float32(slope))
 
     def relu_backward(self, y: Array, dy: Array, dx: Array, slope: float = 0.0) -> None:
         """See :meth:`ElementwiseOps.relu_backward`."""
-        flat = _flat(y, dy, dx)
+        flat = as_vectors(y, dy, dx)
         if flat is None:
             super().relu_backward(y, dy, dx, slope)
         else:
-            _chunks(_relu_backward, *flat, np.float32(slope))
+            y, dy, dx = flat
+            by_chunks(_relu_backward, y, dy, unless_same(dx, dy), np.float32(slope))
 
     def dropout(
         self,
@@ -75,7 +87,7 @@ class CpuElementwiseOps(ElementwiseOps):
         first_sample: int = 0,
     ) -> None:
         """See :meth:`ElementwiseOps.dropout`; the same masks, bit for bit."""
-        if _flat(x, y) is None or not x.size:
+        if as_vectors(x, y) is None or not x.size:
             super().dropout(x, y, mask, ratio, key, first_sample)
             return
         rows = x.shape[0] if x.ndim else 1
@@ -90,11 +102,13 @@ class CpuElementwiseOps(ElementwiseOps):
 
     def dropout_backward(self, dy: Array, mask: Array, dx: Array, ratio: float) -> None:
         """See :meth:`ElementwiseOps.dropout_backward`."""
-        flat = _flat(dy, dx)
+        flat = as_vectors(dy, dx)
         if flat is None:
             super().dropout_backward(dy, mask, dx, ratio)
         else:
-            _chunks(_masked, *flat, mask.reshape(-1), np.float32(1 / (1 - ratio)))
+            dy, dx = flat
+            scale = np.float32(1 / (1 - ratio))
+            by_chunks(_masked, dy, unless_same(dx, dy), mask.reshape(-1), scale)
 
     def add(self, a: Array, b: Array, y: Array) -> None:
         """See :meth:`ElementwiseOps.add`."""
@@ -104,35 +118,35 @@ class CpuElementwiseOps(ElementwiseOps):
         self, xs: Sequence[Array], y: Array, coefficients: Sequence[float]
     ) -> None:
         """See :meth:`ElementwiseOps.eltwise_sum`."""
-        flat = _flat(y, *xs)
+        flat = as_vectors(y, *xs)
         if flat is None:
             super().eltwise_sum(xs, y, coefficients)
             return
         out, first, *others = flat
         factors = [np.float32(c) for c in coefficients]
-        _chunks(_weigh, first, factors[0], others[0], factors[1], out)
+        by_chunks(_weigh, first, factors[0], others[0], factors[1], out)
         for x, factor in zip(others[1:], factors[2:]):
-            _chunks(_weigh, out, np.float32(1), x, factor, out)
+            by_chunks(_weigh, out, np.float32(1), x, factor, out)
 
     def eltwise_max(self, xs: Sequence[Array], y: Array, mask: Array) -> None:
         """See :meth:`ElementwiseOps.eltwise_max`."""
-        flat = _flat(y, *xs)
+        flat = as_vectors(y, *xs)
         if flat is None:
             super().eltwise_max(xs, y, mask)
             return
         out, first, *others = flat
         index = mask.reshape(-1)
-        _chunks(_second, first, others[0], out, index)
+        by_chunks(_second, first, others[0], out, index)
         for i, x in enumerate(others[1:], start=2):
-            _chunks(_larger, x, out, index, np.int32(i))
+            by_chunks(_larger, x, out, index, np.int32(i))
 
     def eltwise_max_backward(self, mask: Array, i: int, dy: Array, dx: Array) -> None:
         """See :meth:`ElementwiseOps.eltwise_max_backward`."""
-        flat = _flat(dy, dx)
+        flat = as_vectors(dy, dx)
         if flat is None:
             super().eltwise_max_backward(mask, i, dy, dx)
         else:
-            _chunks(_where, *flat, mask.reshape(-1), np.int32(i))
+            by_chunks(_where, *flat, mask.reshape(-1), np.int32(i))
 
 
 @njit(cache=True, nogil=True)
@@ -140,7 +154,8 @@ def _relu(counter, tasks, workspace, x, y, slope):  # type: ignore[no-untyped-de
     task = claim(counter)
     while task < tasks:
         part = slice(task * CHUNK, task * CHUNK + CHUNK)
-        seen, out = x[part], y[part]
+        seen = x[part]
+        out = seen if y is None else y[part]
         for i in range(seen.size):
             # + 0 turns -0 into 0; a NaN is not below 0 and passes.
             out[i] = seen[i] * slope + np.float32(0) if seen[i] < 0 else seen[i]
@@ -152,7 +167,8 @@ def _relu_backward(counter, tasks, workspace, y, dy, dx, slope):  # type: ignore
     task = claim(counter)
     while task < tasks:
         part = slice(task * CHUNK, task * CHUNK + CHUNK)
-        sign, diff, out = y[part], dy[part], dx[part]
+        sign, diff = y[part], dy[part]
+        out = diff if dx is None else dx[part]
         for i in range(sign.size):
             out[i] = diff[i] * (np.float32(1) if sign[i] > 0 else slope)
         task = claim(counter)
@@ -163,7 +179,8 @@ def _masked(counter, tasks, workspace, dy, dx, mask, scale):  # type: ignore[no-
     task = claim(counter)
     while task < tasks:
         part = slice(task * CHUNK, task * CHUNK + CHUNK)
-        diff, out, keep = dy[part], dx[part], mask[part]
+        diff, keep = dy[part], mask[part]
+        out = diff if dx is None else dx[part]
         for i in range(diff.size):
             out[i] = diff[i] * np.float32(keep[i]) * scale
         task = claim(counter)
