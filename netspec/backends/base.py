@@ -88,6 +88,27 @@ class AxisSplit:
         return self.outer * self.inner
 
 
+@dataclass(frozen=True)
+class BoxRule:
+    """How boxes of a detector are read, and which of them stay.
+
+    Attributes:
+        code: CORNER, CENTER_SIZE or CORNER_SIZE, of PriorBoxParameter.CodeType.
+        variance_encoded: whether the codes have the variances multiplied in.
+        score: only boxes of a higher score are looked at.
+        top_k: of those the best so many; below 0: all.
+        overlap: intersection over union above which a better box covers another.
+        eta: factor of *overlap* after each box that stays, while it is above 0.5.
+    """
+
+    code: str
+    variance_encoded: bool
+    score: float
+    top_k: int
+    overlap: float
+    eta: float
+
+
 class Term(Enum):
     """What a reduction sums."""
 

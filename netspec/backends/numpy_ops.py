@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from netspec.backends.reference.activations import ActivationOps
 from netspec.backends.reference.affine import AffineOps
+from netspec.backends.reference.arrangement import ArrangementOps
 from netspec.backends.reference.batch_norm import BatchNormOps
+from netspec.backends.reference.boxes import BoxOps
 from netspec.backends.reference.columns import ColumnOps
 from netspec.backends.reference.convolution import ConvolutionOps
 from netspec.backends.reference.elementwise import ElementwiseOps
@@ -14,6 +16,7 @@ from netspec.backends.reference.lrn import LrnOps
 from netspec.backends.reference.movement import MovementOps
 from netspec.backends.reference.pooling import PoolingOps
 from netspec.backends.reference.reduction import ReductionOps
+from netspec.backends.reference.relatives import RelativesOps
 from netspec.backends.reference.selection import SelectionOps
 from netspec.backends.reference.softmax import SoftmaxOps
 from netspec.backends.reference.update import UpdateOps
@@ -34,6 +37,9 @@ class NumpyOps(
     SelectionOps,
     ColumnOps,
     MovementOps,
+    ArrangementOps,
+    RelativesOps,
+    BoxOps,
     UpdateOps,
 ):
     """All families of operations; other backends subclass it."""

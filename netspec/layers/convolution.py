@@ -40,6 +40,9 @@ class Convolution(Layer):
         self.message = self.proto.convolution_param
         self.filters: int = self.message.num_output
         self.group: int = self.message.group
+        self._check_groups()
+
+    def _check_groups(self) -> None:
         _positive("num_output", self.filters)
         _positive("group", self.group)
         if self.filters % self.group:

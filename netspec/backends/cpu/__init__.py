@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netspec.backends.cpu.affine import CpuAffineOps
 from netspec.backends.cpu.batch_norm import CpuBatchNormOps
+from netspec.backends.cpu.boxes import CpuBoxOps
 from netspec.backends.cpu.convolution import CpuConvolutionOps
 from netspec.backends.cpu.elementwise import CpuElementwiseOps
 from netspec.backends.cpu.inner_product import CpuInnerProductOps
@@ -11,6 +12,7 @@ from netspec.backends.cpu.lrn import CpuLrnOps
 from netspec.backends.cpu.pooling import CpuPoolingOps
 from netspec.backends.cpu.prelu import CpuPReluOps
 from netspec.backends.cpu.reduction import CpuReductionOps
+from netspec.backends.cpu.relatives import CpuRelativesOps
 from netspec.backends.cpu.selection import CpuSelectionOps
 from netspec.backends.cpu.update import CpuUpdateOps
 from netspec.backends.numpy_ops import NumpyOps
@@ -24,6 +26,8 @@ class CpuOps(
     CpuBatchNormOps,
     CpuAffineOps,
     CpuElementwiseOps,
+    CpuRelativesOps,
+    CpuBoxOps,
     CpuPReluOps,
     CpuReductionOps,
     CpuSelectionOps,
