@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from netspec.backends.base import BoxRule
 from netspec.errors import SpecError
-from netspec.layers.base import Array, Layer, Run, Scratch, Shapes, between, layer
+from netspec.layers.base import Array, Run, Scratch, Shapes, between, layer
+from netspec.layers.no_gradient import NoGradient
 from netspec.proto import PriorBoxParameter
 from netspec.shapes import describe
 
@@ -20,7 +21,7 @@ ROW = 7  # image, label, score and four corners
 
 
 @layer("DetectionOutput")
-class DetectionOutput(Layer):
+class DetectionOutput(NoGradient):
     """SSD's DetectionOutput: box codes, scores and priors to 1 x 1 x boxes x 7.
 
     A row is (image, label, score, left, top, right, bottom); where no image has any,
@@ -30,7 +31,6 @@ class DetectionOutput(Layer):
 
     bottoms = between(3, 4)  # the fourth, the images, is for drawing alone
     resizes = True
-    backward_reads_bottom = False
 
     def setup(self) -> None:
         """Read detection_output_param."""
@@ -142,14 +142,6 @@ class DetectionOutput(Layer):
                 numbers = ops.download(score[kept])[:, None], ops.download(own[kept])
                 parts.append(np.concatenate((about, *numbers), axis=1))
         return _best(np.concatenate(parts), self.message.keep_top_k)
-
-    def backward(self, ops: Any, run: Run) -> None:
-        """Refuse: a choice has no gradient."""
-        if any(diff is not None for diff in run.bottom_diff):
-            raise SpecError(
-                "has no gradient, and one is asked for.",
-                "Remove force_backward, or the loss_weight of its top.",
-            )
 
 
 def _best(rows: NDArray[np.float64], most: int) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netspec.errors import SpecError
-from netspec.layers.base import Layer, ParamSpec, Run, Scratch, Shapes, layer
+from netspec.layers.base import Array, Layer, ParamSpec, Run, Scratch, Shapes, layer
 from netspec.proto import FillerParameter
 from netspec.shapes import Shape, count, describe
 
@@ -59,13 +59,13 @@ class Normalize(Layer):
 
     def backward(self, ops: Any, run: Run) -> None:
         """Gradients of the bottom and of the scale."""
-        x, dy = (a.reshape(run.geometry) for a in (run.bottom[0], run.top_diff[0]))
+        dy: Array = run.top_diff[0]
         dx, dscale = run.bottom_diff[0], run.param_diff[0]
         ops.l2_normalize_backward(
-            x,
+            run.bottom[0].reshape(run.geometry),
             run.param[0].reshape(-1),
             run.scratch["norm"],
-            dy,
+            dy.reshape(run.geometry),
             None if dx is None else dx.reshape(run.geometry),
             None if dscale is None else dscale.reshape(-1),
         )

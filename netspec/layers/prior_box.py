@@ -100,12 +100,13 @@ class PriorBox(Layer):
     def _sizes(self) -> list[tuple[float, float]]:
         """Width and height of the boxes of one place, in pixels, in SSD's order."""
         sizes: list[tuple[float, float]] = []
-        most = list(self.message.max_size) or [None] * len(self.message.min_size)
-        for low, high in zip(self.message.min_size, most):
+        most = self.message.max_size
+        for i, low in enumerate(self.message.min_size):
             side = int(low)
             sizes.append((side, side))
-            if high is not None:
-                sizes.append((sqrt(side * int(high)),) * 2)
+            if most:
+                between = sqrt(side * int(most[i]))
+                sizes.append((between, between))
             sizes += [(side * sqrt(r), side / sqrt(r)) for r in self._ratios()]
         return sizes
 

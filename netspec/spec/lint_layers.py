@@ -10,7 +10,14 @@ from netspec.spec.view import LEARNED, Finding, View
 # Settings that are read by layers of other types than their name says.
 _READERS = {
     "argmax_param": {"ArgMax"},
-    "convolution_param": {"Convolution", "Deconvolution", "Im2col"},
+    "bn_param": {"BN"},
+    "convolution_param": {
+        "Convolution",
+        "ConvolutionDepthwise",
+        "Deconvolution",
+        "DepthwiseConvolution",
+        "Im2col",
+    },
     "crop_param": {"Crop"},
     "elu_param": {"ELU"},
     "hdf5_data_param": {"HDF5Data"},
@@ -18,10 +25,15 @@ _READERS = {
     "infogain_loss_param": {"InfogainLoss"},
     "lrn_param": {"LRN"},
     "mvn_param": {"MVN"},
+    "norm_param": {"Normalize"},
     "prelu_param": {"PReLU"},
+    "psroi_pooling_param": {"PSROIPooling"},
     "recurrent_param": {"RNN", "LSTM", "LSTMUnit"},
+    "relu6_param": {"ReLU6"},
     "relu_param": {"ReLU"},
+    "roi_pooling_param": {"ROIPooling"},
     "sigmoid_param": {"Sigmoid", "SigmoidCrossEntropyLoss"},
+    "smooth_l1_loss_param": {"SmoothL1Loss"},
     "softmax_param": {"Softmax", "SoftmaxWithLoss", "InfogainLoss"},
     "spp_param": {"SPP"},
     "tanh_param": {"TanH"},
@@ -38,7 +50,9 @@ _FILLER_FIELDS = {
 }
 _WEIGHTED = {
     "Convolution": "convolution_param",
+    "ConvolutionDepthwise": "convolution_param",
     "Deconvolution": "convolution_param",
+    "DepthwiseConvolution": "convolution_param",
     "Embed": "embed_param",
     "InnerProduct": "inner_product_param",
 }

@@ -12,12 +12,16 @@ from netspec.spec.rules import filter_net
 
 # Types with weights that training changes.
 LEARNED = {
+    "BN",
     "Bias",
     "Convolution",
+    "ConvolutionDepthwise",
     "Deconvolution",
+    "DepthwiseConvolution",
     "Embed",
     "InnerProduct",
     "LSTM",
+    "Normalize",
     "PReLU",
     "Parameter",
     "RNN",

@@ -13,6 +13,11 @@ Array = Any
 SIX = 6  # where ReLU6 ends
 
 
+def _summed(x: Array, norm: Array) -> tuple[int, ...]:
+    """The axes of x that each value of norm is summed over."""
+    return (1,) if norm.shape[1:] == x.shape[2:] else (1, 2)
+
+
 class RelativesOps:
     """Forward and gradient of each."""
 
@@ -40,8 +45,7 @@ class RelativesOps:
             scale: (C,), or (1,) for all channels.
             norm: (N, S): the sum is over the channels; (N, 1): over all of an image.
         """
-        axes = (1,) if norm.shape[1:] == x.shape[2:] else (1, 2)
-        squares = np.sum(x * x, axis=axes, dtype=np.float64)
+        squares = np.sum(x * x, axis=_summed(x, norm), dtype=np.float64)
         norm[...] = np.sqrt(squares + eps).reshape(norm.shape)
         np.multiply(x / norm[:, None], scale[:, None], out=y)
 
@@ -60,11 +64,11 @@ class RelativesOps:
         """
         z = x / norm[:, None]
         if dscale is not None:
-            axes = (0, 2) if dscale.size == x.shape[1] else (0, 1, 2)
-            dscale += np.sum(z * dy, axis=axes, dtype=np.float64).reshape(dscale.shape)
+            along = np.sum(z * dy, axis=(0, 2), dtype=np.float64)
+            dscale += along if dscale.size > 1 else along.sum()
         if dx is not None:
             dz = dy * scale[:, None]
-            axes = (1,) if norm.shape[1:] == x.shape[2:] else (1, 2)
+            axes = _summed(x, norm)
             along = np.sum(z * dz, axis=axes, keepdims=True, dtype=np.float64)
             dx[...] = (dz - z * along) / norm[:, None]
 
