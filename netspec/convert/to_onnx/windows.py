@@ -1,0 +1,193 @@
+"""Layers that slide a window: Convolution, Deconvolution, Pooling, LRN, SPP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netspec.convert.refusal import NeedsFixed, Unsupported
+from netspec.convert.to_onnx.emission import Emission, emits
+from netspec.convert.window import end_padding
+from netspec.proto import PoolingParameter, SPPParameter
+from netspec.shapes import canonical_axis
+
+
+def _window(e: Emission) -> dict[str, list[int]]:
+    geo = e.layer.geometry(e.node.bottom_shapes)
+    return {
+        "kernel_shape": list(geo.kernel),
+        "strides": list(geo.stride),
+        "pads": [*geo.pad, *geo.pad],
+        "dilations": list(geo.dilation),
+    }
+
+
+def _convolve(e: Emission, op: str) -> None:
+    axis = canonical_axis(e.layer.message.axis, len(e.shape))
+    if axis != 1:
+        raise Unsupported(
+            f"its channels are axis {axis}.",
+            "Only axis 1 can hold the channels there: reshape around the layer.",
+        )
+    weights = [e.weight(0, "weight")]
+    if e.layer.message.bias_term:
+        weights.append(e.weight(1, "bias"))
+    for bottom, top in zip(e.bottoms, e.tops):
+        e.op(op, [bottom, *weights], top, group=e.layer.group, **_window(e))
+
+
+@emits("Convolution", "DepthwiseConvolution", "ConvolutionDepthwise")
+def convolution(e: Emission) -> None:
+    """Conv."""
+    geo = e.layer.geometry(e.node.bottom_shapes)
+    for axis, (n, k, p, d) in enumerate(
+        zip(geo.input, geo.kernel, geo.pad, geo.dilation), start=2
+    ):
+        if n + 2 * p < d * (k - 1) + 1:
+            raise Unsupported(
+                f"its kernel sticks out of the padded input along axis {axis}.",
+                "Give it more padding: Caffe takes zeros there, nobody else does.",
+            )
+    _convolve(e, "Conv")
+
+
+@emits("Deconvolution")
+def deconvolution(e: Emission) -> None:
+    """ConvTranspose."""
+    _convolve(e, "ConvTranspose")
+
+
+@emits("Pooling")
+def pooling(e: Emission) -> None:
+    """MaxPool, AveragePool or their global kin, by exact padding at the far end."""
+    param = e.message.pooling_param
+    if param.global_pooling and len(e.tops) == 1:
+        maximum = param.pool == PoolingParameter.MAX
+        e.out("GlobalMaxPool" if maximum else "GlobalAveragePool", e.bottoms)
+    elif param.pool == PoolingParameter.MAX:
+        _max_pool(e)
+    else:
+        _average_pool(e)
+
+
+def _moving(e: Emission) -> list[bool]:
+    """Which of H and W are known only when the model runs."""
+    return list(e.varies(e.node.bottoms[0])[2:])
+
+
+def _ends(e: Emission) -> list[int]:
+    """Padding at the far end of H and W that makes rounding down give Caffe's size."""
+    geo = e.layer.geometry(e.node.bottom_shapes)
+    up = e.message.pooling_param.round_mode == PoolingParameter.CEIL
+    ends = []
+    for axis, moves in enumerate(_moving(e)):
+        end = end_padding(geo, axis, up, moves)
+        if end is None and moves:
+            reason = "its stride exceeds its kernel, so that a window may lie outside"
+            raise NeedsFixed("size", reason)
+        if end is None:
+            raise Unsupported(
+                "its last window lies outside of the input.",
+                "Choose a stride no larger than the kernel.",
+            )
+        ends.append(end)
+    return ends
+
+
+def _max_pool(e: Emission) -> None:
+    geo = e.layer.geometry(e.node.bottom_shapes)
+    window = {
+        "kernel_shape": list(geo.kernel),
+        "strides": list(geo.stride),
+        "pads": [*geo.pad, *_ends(e)],
+    }
+    if len(e.tops) == 1:
+        e.out("MaxPool", e.bottoms, **window)
+        return
+    indices = e.builder.reserve(f"{e.node.name}/indices")
+    e.several("MaxPool", e.bottoms, [e.tops[0], indices], **window)
+    place = e.op("Mod", [indices, _plane(e)])
+    e.op("Cast", [place], e.tops[1], to=1)
+
+
+def _plane(e: Emission) -> str:
+    """H · W, as ONNX counts places over the whole blob and Caffe within a plane."""
+    if not any(_moving(e)):
+        return e.ints(e.shape[2] * e.shape[3])
+    extent = e.op("Shape", e.bottoms, start=2)
+    return e.op("ReduceProd", [extent], keepdims=1)
+
+
+def _average_pool(e: Emission) -> None:
+    """Divides by the window clipped to the padded image, as Caffe does.
+
+    Where a window reaches beyond the padding, the padding becomes part of the image,
+    and only what lies beyond is not counted.
+    """
+    geo = e.layer.geometry(e.node.bottom_shapes)
+    ends = _ends(e)
+    window = {"kernel_shape": list(geo.kernel), "strides": list(geo.stride)}
+    pads = list(geo.pad)
+    if not any(pads):
+        e.out("AveragePool", e.bottoms, pads=[0, 0, *ends], **window)
+    elif all(end <= pad for end, pad in zip(ends, pads)):
+        e.out("AveragePool", e.bottoms, pads=[*pads, *ends], count_include_pad=1, **window)
+    else:
+        padded = e.op("Pad", [e.bottoms[0], e.ints(0, 0, *pads, 0, 0, *pads)])
+        beyond = [max(0, end - pad) for end, pad in zip(ends, pads)]
+        e.out("AveragePool", [padded], pads=[0, 0, *beyond], **window)
+
+
+@emits("LRN")
+def lrn(e: Emission) -> None:
+    """LRN across channels; within a channel, the mean of squares around each place."""
+    window = e.layer.window
+    if not e.layer.within:
+        e.out(
+            "LRN", e.bottoms, size=window.size, alpha=window.alpha, beta=window.beta,
+            bias=window.k,
+        )  # fmt: skip
+        return
+    half = window.size // 2
+    squares = e.op("Mul", [e.bottoms[0], e.bottoms[0]])
+    mean = e.op(
+        "AveragePool", [squares], kernel_shape=[window.size] * 2, pads=[half] * 4,
+        strides=[1, 1], count_include_pad=1,
+    )  # fmt: skip
+    share = e.op("Mul", [mean, e.number(window.alpha)])
+    spread = e.op("Pow", [e.op("Add", [share, e.number(1)]), e.number(window.beta)])
+    e.out("Div", [e.bottoms[0], spread])
+
+
+@emits("SPP")
+def spp(e: Emission) -> None:
+    """One pooling a level, each flattened, all joined."""
+    e.fix(e.node.bottoms[0], [2, 3], "its windows follow the size of the image")
+    maximum = e.message.spp_param.pool == SPPParameter.MAX
+    levels = [_level(e, geo, maximum) for geo in _levels(e)]
+    if len(levels) == 1:
+        e.out("Identity", levels)
+    else:
+        flat = [e.op("Flatten", [level], axis=1) for level in levels]
+        e.out("Concat", flat, axis=1)
+
+
+def _levels(e: Emission) -> Sequence[object]:
+    return [level.geometry for level in e.layer.geometry(e.node.bottom_shapes)]
+
+
+def _level(e: Emission, geo, maximum: bool) -> str:  # type: ignore[no-untyped-def]
+    ends = [end_padding(geo, axis, True, False) for axis in (0, 1)]
+    if None in ends:
+        raise Unsupported(
+            "a window of its pyramid lies outside of the image.",
+            "Choose a smaller pyramid_height.",
+        )
+    window = {"kernel_shape": list(geo.kernel), "strides": list(geo.stride)}
+    pads = list(geo.pad)
+    if maximum:
+        return e.op("MaxPool", e.bottoms, pads=[*pads, *ends], **window)
+    padded = e.bottoms[0]
+    if any(pads):
+        padded = e.op("Pad", [padded, e.ints(0, 0, *pads, 0, 0, *pads)])
+    beyond = [max(0, (end or 0) - pad) for end, pad in zip(ends, pads)]
+    return e.op("AveragePool", [padded], pads=[0, 0, *beyond], **window)
