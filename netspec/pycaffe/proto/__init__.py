@@ -1,0 +1,1 @@
+"""Home of :mod:`~netspec.pycaffe.proto.caffe_pb2`."""

@@ -1,0 +1,116 @@
+"""The blobs of one net, and the shapes that inputs were given since its last pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from netspec.errors import UsageError
+from netspec.net import Blob as CoreBlob
+from netspec.net import Net as CoreNet
+from netspec.pycaffe.faults import BadValueError
+from netspec.shapes import describe
+
+Array = Any
+
+
+class Store:
+    """Gives out arrays by blob name.
+
+    Args:
+        core: the net; its memory is made anew whenever a shape changes.
+    """
+
+    def __init__(self, core: CoreNet) -> None:
+        self.core = core
+        self._waiting: dict[str, CoreBlob] = {}
+        self._spare: dict[str, Array] = {}
+
+    def data(self, name: str) -> Array:
+        """The values of a blob."""
+        return self._held(name).data
+
+    def diff(self, name: str) -> Array:
+        """The gradient of a blob; where the net has none, zeros of the same shape."""
+        held = self._held(name)
+        if held.diff is not None:
+            return held.diff
+        spare = self._spare.get(name)
+        if spare is None or spare.shape != held.shape:
+            spare = self._spare[name] = np.zeros(held.shape, self.core.dtype)
+        return spare
+
+    def _held(self, name: str) -> CoreBlob:
+        return self._waiting.get(name) or self.core.blobs[name]
+
+    def reshape(self, name: str, shape: Sequence[int]) -> None:
+        """Give a blob a shape, with the first of its values or, where it grows, zeros.
+
+        The net takes it up in :meth:`settle`.
+
+        Raises:
+            BadValueError: an extent below 0.
+        """
+        new = tuple(int(extent) for extent in shape)
+        if min(new, default=0) < 0:
+            raise BadValueError(
+                f"blob {name!r} is given the shape {describe(new)}.",
+                "An extent is at least 0.",
+            )
+        old = self._held(name)
+        if new == old.shape:
+            return
+        data, diff = (np.zeros(new, self.core.dtype) for _ in range(2))
+        if data.size <= old.data.size:
+            data[...] = old.data.ravel()[: data.size].reshape(new)
+        self._waiting[name] = CoreBlob(data, diff)
+
+    def settle(self, first: int = 0) -> None:
+        """Let the net take up the shapes that wait; blobs keep values where they can.
+
+        Memory of an input whose shape stays, or was given by :meth:`reshape`, remains
+        the net's: views of it stay valid.
+
+        Args:
+            first: layer that the coming pass begins with.
+
+        Raises:
+            SpecError: a layer cannot take a shape; all is as before.
+            UsageError: a shape was given to a blob that a layer before *first* makes.
+        """
+        if not self._waiting:
+            return
+        waiting, before = self._waiting, dict(self.core.blobs)
+        tops = [top for node in self.core.graph.sources for top in node.tops]
+        inputs = {top: self._held(top) for top in tops}
+        if waiting.keys() & inputs.keys():
+            self.core.lend(inputs)
+            self.core.reshape(**{top: blob.shape for top, blob in inputs.items()})
+        self._waiting = {}
+        for name, blob in self.core.blobs.items():
+            if name not in inputs:
+                _copy(before[name], blob)
+        self._check_made(waiting, first)
+
+    def _check_made(self, waiting: Mapping[str, CoreBlob], first: int) -> None:
+        """Refuse shapes of blobs that the pass would read and not make."""
+        made = {top for node in self.core.graph.nodes[first:] for top in node.tops}
+        for name, blob in waiting.items():
+            shape = self.core.blobs[name].shape
+            if name not in made and blob.shape != shape:
+                raise UsageError(
+                    f"blob {name!r} was given the shape {describe(blob.shape)}, and "
+                    f"its layer makes it {describe(shape)}.",
+                    "Reshape an input of the net, from which the other shapes follow.",
+                )
+
+
+def _copy(old: CoreBlob, new: CoreBlob) -> None:
+    """Copy data and diff where the shape is still the same."""
+    if old.shape != new.shape:
+        return
+    new.data[...] = old.data
+    if old.diff is not None and new.diff is not None:
+        new.diff[...] = old.diff
