@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.backends.cpu import depthwise, direct
+from netspec.backends.cpu import depthwise, direct, winograd
 from netspec.backends.cpu.channels import channel_sums
 from netspec.backends.cpu.frame import AXES, plain
 from netspec.backends.reference.convolution import ConvolutionOps
@@ -46,7 +46,7 @@ class CpuConvolutionOps(ConvolutionOps):
             super().convolution_forward(x, w, b, y, geo, relu)
             return
         bias = np.zeros(geo.filters, np.float32) if b is None else b
-        algorithm = depthwise if _products(geo) <= SLIVER else direct
+        algorithm = self._algorithm(geo)
         algorithm.forward(x, w, bias, y, geo, relu)
 
     def convolution_backward_data(
@@ -56,7 +56,7 @@ class CpuConvolutionOps(ConvolutionOps):
         if not _compiled(geo, dy, w, dx):
             super().convolution_backward_data(dy, w, dx, geo)
             return
-        algorithm = depthwise if _products(geo) <= SLIVER else direct
+        algorithm = self._algorithm(geo)
         algorithm.backward_data(dy, w, dx, geo)
 
     def convolution_backward_weights(
@@ -66,8 +66,13 @@ class CpuConvolutionOps(ConvolutionOps):
         if not _compiled(geo, x, dy, dw):
             super().convolution_backward_weights(x, dy, dw, geo)
             return
-        algorithm = depthwise if _products(geo) == 1 else direct
+        algorithm = self._algorithm(geo)
         algorithm.backward_weights(x, dy, dw, geo)
+
+    def _algorithm(self, geo: ConvolutionGeometry) -> Any:
+        if not self.exact and winograd.suits(geo):
+            return winograd
+        return depthwise if _products(geo) <= SLIVER else direct
 
     def channel_sums(self, dy: Array, db: Array) -> None:
         """See :meth:`ConvolutionOps.channel_sums`."""

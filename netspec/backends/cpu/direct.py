@@ -155,7 +155,7 @@ def _forward(  # type: ignore[no-untyped-def]
     """y = w * x + b; one task is one stretch of one group of one image."""
     positions, taps = y.shape[3], w.shape[2]
     pieces = -(-positions // stretch)
-    columns = workspace[: taps * stretch].reshape(taps, stretch)
+    columns = workspace.reshape(-1, stretch)
     task = claim(counter)
     while task < tasks:
         rest, piece = divmod(task, pieces)
@@ -168,7 +168,7 @@ def _forward(  # type: ignore[no-untyped-def]
         if pointwise:
             product(w[g], x[n, g].reshape(taps, positions)[:, first:last], out, 1.0)
         else:
-            unfolded = columns[:, : last - first]
+            unfolded = columns[:taps, : last - first]
             unfold(x[n, g], unfolded, first, last, f)
             product(w[g], unfolded, out, 1.0)
         if relu:
@@ -194,7 +194,7 @@ def _backward_data(  # type: ignore[no-untyped-def]
     groups, each, positions = dx.shape[1], dx.shape[2], dy.shape[3]
     window = w.shape[2] // each
     blocks = -(-each // channels)
-    columns = workspace[: channels * window * stretch].reshape(-1, stretch)
+    columns = workspace.reshape(-1, stretch)
     task = claim(counter)
     while task < tasks:
         rest, block = divmod(task, blocks)
@@ -224,7 +224,7 @@ def _backward_weights(  # type: ignore[no-untyped-def]
     groups, each, positions = x.shape[1], x.shape[2], dy.shape[3]
     window = sums.shape[3] // each
     blocks = -(-each // channels)
-    columns = workspace[: channels * window * stretch].reshape(-1, stretch)
+    columns = workspace.reshape(-1, stretch)
     task = claim(counter)
     while task < tasks:
         rest, block = divmod(task, blocks)

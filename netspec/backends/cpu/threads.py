@@ -60,7 +60,7 @@ def share(
     counter = np.zeros(1, np.int64)
 
     def run() -> None:
-        kernel(counter, tasks, _workspace(workspace), *args)
+        kernel(counter, tasks, buffer("workspace", workspace), *args)
 
     helpers = min(count(), tasks, 1 + work // LEAST_WORK) - 1
     with _BLAS.single_threaded():
@@ -191,15 +191,18 @@ class _Blas:
 _local = threading.local()
 
 
-def _workspace(size: int) -> np.ndarray:
-    """This thread's scratch, *size* float32 values or more, aligned."""
-    held = getattr(_local, "workspace", None)
+def buffer(name: str, size: int) -> np.ndarray:
+    """This thread's lasting scratch of that name: *size* float32 values, aligned.
+
+    What it holds is anything; the next call with the same name gives the same memory.
+    """
+    held = _local.__dict__.get(name)
     if held is None or held.size < size:
         spare = ALIGNMENT // 4
-        raw = np.empty(size + spare, np.float32)
+        raw = np.zeros(size + spare, np.float32)
         skip = -raw.ctypes.data % ALIGNMENT // 4
-        held = _local.workspace = raw[skip : skip + size]
-    return held
+        held = _local.__dict__[name] = raw[skip : skip + size]
+    return held[:size]
 
 
 def _start_afresh() -> None:

@@ -1,0 +1,53 @@
+"""The matrix product of panels, the heart of convolution, in vector instructions.
+
+A panel is a few rows or columns of a matrix, stored so that what one step of the sum
+needs lies side by side: ROWS values of the left matrix, LANES of the right one.  Every
+element is summed in the order of the inner index, whatever the machine's vectors.
+"""
+
+from __future__ import annotations
+
+from numba import types
+
+from netspec.backends.cpu.vectors import ROWS, WIDTH, Emitter, Value, emitted
+
+VECTORS = 2  # that LANES fill
+
+_ADDRESS, _COUNT = types.uintp, types.intp
+
+
+@emitted(
+    _ADDRESS, _COUNT, _ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, types.boolean
+)  # fmt: skip
+def multiply(
+    emit: Emitter,
+    a: Value,
+    a_step: Value,
+    b: Value,
+    b_step: Value,
+    c: Value,
+    c_step: Value,
+    inner: Value,
+    add: Value,
+) -> None:
+    """c = a b, or c + a b where *add*, for ROWS × *inner* times *inner* × LANES.
+
+    Called with one tuple of: the address of a and its values from one inner index to
+    the next; the same of b; the address of c and its values from one row to the next;
+    *inner*; *add*.
+    """
+    cells = [(i, j) for i in range(ROWS) for j in range(VECTORS)]
+    sums = {cell: emit.register(emit.zero()) for cell in cells}
+    with emit.builder.if_then(add):
+        for i, j in cells:
+            emit.set(sums[i, j], emit.load(c, emit.add(emit.mul(c_step, i), j * WIDTH)))
+    with emit.loop(inner) as p:
+        at_a, at_b = emit.mul(a_step, p), emit.mul(b_step, p)
+        right = [emit.load(b, emit.add(at_b, j * WIDTH)) for j in range(VECTORS)]
+        for i in range(ROWS):
+            left = emit.load_one(a, emit.add(at_a, i))
+            for j in range(VECTORS):
+                total = emit.get(sums[i, j]) + left.times(right[j])
+                emit.set(sums[i, j], total)
+    for i, j in cells:
+        emit.store(c, emit.add(emit.mul(c_step, i), j * WIDTH), emit.get(sums[i, j]))

@@ -1,0 +1,224 @@
+"""Vector instructions for compiled kernels, in the widest vectors this machine has.
+
+Numba vectorises loops as it sees fit.  Where a kernel lives from its registers - a
+matrix product, a transform of tiles, a transposition - its instructions are written
+down here instead, once, for any vector width.  Values are float32; addresses are
+integers, offsets and steps count float32 values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import llvmlite.binding
+from llvmlite import ir
+from numba import config, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+Value = Any  # a value of llvmlite's
+INDEX = ir.IntType(64)
+FLOAT = ir.FloatType()
+FLOAT_BYTES = 4
+# A product and a sum may become one instruction, where the machine has it.
+FUSED = ("contract",)
+
+
+def _vector_width() -> int:
+    """As Numba's target has it: this machine, or what NUMBA_CPU_FEATURES says."""
+    features = config.CPU_FEATURES
+    if features is None:
+        features = llvmlite.binding.get_host_cpu_features().flatten()
+    present = features.split(",")
+    for feature, width in (("+avx512f", 16), ("+avx", 8)):
+        if feature in present:
+            return width
+    return 4
+
+
+WIDTH = _vector_width()  # float32 values of one vector
+LANES = 2 * WIDTH  # columns of one panel of a matrix product
+ROWS = 8 if WIDTH == 16 else 4  # rows of one; ROWS × 2 vectors of sums fit registers
+VECTOR = ir.VectorType(FLOAT, WIDTH)
+
+
+class Vector:
+    """One vector in the making: operators emit instructions."""
+
+    def __init__(self, builder: Value, value: Value) -> None:
+        self.builder = builder
+        self.value = value
+
+    def __add__(self, other: Vector) -> Vector:
+        return self._new(self.builder.fadd(self.value, other.value, flags=FUSED))
+
+    def __sub__(self, other: Vector) -> Vector:
+        return self._new(self.builder.fsub(self.value, other.value, flags=FUSED))
+
+    def __rmul__(self, factor: float) -> Vector:
+        constant = ir.Constant(VECTOR, [float(factor)] * WIDTH)
+        return self._new(self.builder.fmul(constant, self.value, flags=FUSED))
+
+    def times(self, other: Vector) -> Vector:
+        """The product of two vectors, lane by lane."""
+        return self._new(self.builder.fmul(self.value, other.value, flags=FUSED))
+
+    def at_least(self, floor: Vector) -> Vector:
+        """The greater of two, lane by lane; NaN stays NaN."""
+        below = self.builder.fcmp_ordered("<", self.value, floor.value)
+        return self._new(self.builder.select(below, floor.value, self.value))
+
+    def _new(self, value: Value) -> Vector:
+        return Vector(self.builder, value)
+
+
+class Emitter:
+    """Emits the instructions of one kernel."""
+
+    def __init__(self, builder: Value) -> None:
+        self.builder = builder
+
+    def index(self, value: Value | int) -> Value:
+        """An integer as a value."""
+        return ir.Constant(INDEX, value) if isinstance(value, int) else value
+
+    def add(self, a: Value | int, b: Value | int) -> Value:
+        """a + b, of integers."""
+        return self.builder.add(self.index(a), self.index(b))
+
+    def mul(self, a: Value | int, b: Value | int) -> Value:
+        """a × b, of integers."""
+        return self.builder.mul(self.index(a), self.index(b))
+
+    def load(self, address: Value, offset: Value | int = 0) -> Vector:
+        """A vector from memory; any alignment."""
+        pointer = self._pointer(address, offset, VECTOR)
+        return self._vector(self.builder.load(pointer, align=FLOAT_BYTES, typ=VECTOR))
+
+    def store(self, address: Value, offset: Value | int, vector: Vector) -> None:
+        """A vector to memory; any alignment."""
+        pointer = self._pointer(address, offset, VECTOR)
+        self.builder.store(vector.value, pointer, align=FLOAT_BYTES)
+
+    def load_one(self, address: Value, offset: Value | int) -> Vector:
+        """One value from memory, in all lanes."""
+        pointer = self._pointer(address, offset, FLOAT)
+        return self.splat(self.builder.load(pointer, align=FLOAT_BYTES, typ=FLOAT))
+
+    def splat(self, value: Value) -> Vector:
+        """A float in all lanes."""
+        undefined = ir.Constant(VECTOR, ir.Undefined)
+        first = self.builder.insert_element(undefined, value, _lane(0))
+        return self._vector(self._shuffle(first, first, [0] * WIDTH))
+
+    def zero(self) -> Vector:
+        """Zeros."""
+        return self._vector(ir.Constant(VECTOR, [0.0] * WIDTH))
+
+    def register(self, vector: Vector) -> Value:
+        """A variable that keeps a vector from one round of a loop to the next."""
+        slot = cgutils.alloca_once(self.builder, VECTOR)
+        self.builder.store(vector.value, slot)
+        return slot
+
+    def get(self, register: Value) -> Vector:
+        """What a register holds."""
+        return self._vector(self.builder.load(register, typ=VECTOR))
+
+    def set(self, register: Value, vector: Vector) -> None:
+        """Change what a register holds."""
+        self.builder.store(vector.value, register)
+
+    @contextmanager
+    def loop(self, rounds: Value) -> Iterator[Value]:
+        """Emit the body of a loop over 0 to *rounds* - 1; gives the round."""
+        with cgutils.for_range(self.builder, rounds, intp=INDEX) as loop:
+            yield loop.index
+
+    def deinterleave(self, vectors: Sequence[Vector]) -> list[Vector]:
+        """4 vectors in a row: their lanes 0, 4, 8 ...; lanes 1, 5, 9 ...; and so on."""
+        a, b, c, d = (v.value for v in vectors)
+        evens = list(range(0, 2 * WIDTH, 2))
+        odds = list(range(1, 2 * WIDTH, 2))
+        halves = [
+            (self._shuffle(a, b, take), self._shuffle(c, d, take))
+            for take in (evens, odds)
+        ]
+        (even, odd) = halves
+        return [
+            self._vector(self._shuffle(*pair, take))
+            for take in (evens, odds)
+            for pair in (even, odd)
+        ]
+
+    def shifted(self, vector: Vector, last: Vector) -> Vector:
+        """Lanes 1, 2 ... of *vector*, then lane 0 of *last*."""
+        lanes = list(range(1, WIDTH + 1))
+        return self._vector(self._shuffle(vector.value, last.value, lanes))
+
+    def interleave(self, vectors: Sequence[Vector]) -> list[Vector]:
+        """The reverse of :meth:`deinterleave`."""
+        a, b, c, d = (v.value for v in vectors)
+        even, odd = self._zip(a, c), self._zip(b, d)
+        pairs = [self._zip(*pair) for pair in zip(even, odd, strict=True)]
+        return [self._vector(v) for pair in pairs for v in pair]
+
+    def transpose(self, vectors: Sequence[Vector]) -> list[Vector]:
+        """WIDTH vectors as the rows of a square; its columns."""
+        rows = [v.value for v in vectors]
+        half = WIDTH // 2
+        for _ in range(WIDTH.bit_length() - 1):
+            pairs = [self._zip(rows[i], rows[i + half]) for i in range(half)]
+            rows = [v for pair in pairs for v in pair]
+        return [self._vector(v) for v in rows]
+
+    def _zip(self, a: Value, b: Value) -> tuple[Value, Value]:
+        """Lanes of a and b in turn: the vector of the first halves, of the second."""
+        low = [i // 2 + WIDTH * (i % 2) for i in range(WIDTH)]
+        high = [i + WIDTH // 2 for i in low]
+        return self._shuffle(a, b, low), self._shuffle(a, b, high)
+
+    def _shuffle(self, a: Value, b: Value, lanes: list[int]) -> Any:
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), lanes)
+        return self.builder.shuffle_vector(a, b, mask)
+
+    def _pointer(self, address: Value, offset: Value | int, kind: Value) -> Value:
+        place = self.add(address, self.mul(offset, FLOAT_BYTES))
+        return self.builder.inttoptr(place, kind.as_pointer())
+
+    def _vector(self, value: Value) -> Vector:
+        return Vector(self.builder, value)
+
+
+def _lane(number: int) -> Value:
+    return ir.Constant(ir.IntType(32), number)
+
+
+def emitted(*kinds: types.Type) -> Callable[[Callable[..., None]], Any]:
+    """Decorator: a function that emits instructions becomes one that kernels call.
+
+    It is written as f(emitter, argument values ...); *kinds* are the arguments' Numba
+    types.  It returns nothing.
+    """
+
+    def decorate(emit: Callable[..., None]) -> Any:
+        def typed(typingctx, arguments):  # type: ignore[no-untyped-def]
+            def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+                values = cgutils.unpack_tuple(builder, args[0])
+                cast = [
+                    context.cast(builder, value, given, kind)
+                    for value, given, kind in zip(
+                        values, signature.args[0], kinds, strict=True
+                    )
+                ]
+                emit(Emitter(builder), *cast)
+                return context.get_dummy_value()
+
+            return types.void(arguments), codegen
+
+        typed.__name__, typed.__doc__ = emit.__name__, emit.__doc__
+        return intrinsic(typed)
+
+    return decorate

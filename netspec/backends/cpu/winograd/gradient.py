@@ -1,0 +1,216 @@
+"""The weights' gradient: Gᵀ (Σ D Vᵀ) G, the sum over all tiles.
+
+V are the transformed inputs, D = A dy Aᵀ the transformed gradients, both with channels
+side by side.  Where the sums are small, the images are cut into parts, each with sums
+of its own, which are added in order; where they are large, all workers transform the
+tiles of a chunk and then share out the sums.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from netspec.backends.cpu.frame import Array
+from netspec.backends.cpu.panels import multiply
+from netspec.backends.cpu.threads import buffer, claim, share
+from netspec.backends.cpu.vectors import LANES, ROWS, WIDTH
+from netspec.backends.cpu.winograd.formulas import SPAN, TAPS, TILE
+from netspec.backends.cpu.winograd.grid import SPARE, Grid, load_strip
+from netspec.backends.cpu.winograd.transforms import (
+    PLANES,
+    inputs_by_channel,
+    kernel_gradients,
+    output_gradients_by_channel,
+    transpose,
+)
+
+BLOCK_VALUES = 1 << 18  # float32 values of a block's V and D: one core's cache
+CHUNK_VALUES = 1 << 22  # of a chunk's V and D: the cache that cores share
+SMALL_SUMS = 1 << 19  # values of the sums up to which there are parts
+PARTS = 8
+KERNEL = TAPS * TAPS
+
+
+def weight_gradient(x: Array, dy: Array, dw: Array, g: Grid) -> None:
+    """Add one group's gradient to dw (K, C / group, 3, 3)."""
+    wide_c, wide_k = _padded(g.channels), _padded(g.filters)
+    rows = x.shape[0] * g.high
+    parts = min(PARTS, rows) if PLANES * wide_c * wide_k <= SMALL_SUMS else 1
+    stride = wide_c * wide_k + SPARE
+    sums = buffer("weights", parts * PLANES * stride).reshape(parts, PLANES, stride)
+    (_by_part if parts > 1 else _by_chunk)(x, dy, sums, rows, g)
+    kernels = dw.reshape(dw.shape[0], g.channels, KERNEL)
+    room = (PLANES + KERNEL) * wide_c
+    work = parts * PLANES * wide_c * g.filters
+    share(_finish, g.filters, sums, kernels, wide_c, g, workspace=room, work=work)
+
+
+def _padded(channels: int) -> int:
+    return -(-channels // LANES) * LANES
+
+
+def _line(g: Grid) -> int:
+    """Pixels of a line that a row of tiles sees, in whole vectors."""
+    return -(-(TILE * g.wide + SPAN - TILE) // WIDTH) * WIDTH
+
+
+def _scratch(g: Grid) -> int:
+    return SPAN * _line(g) * (WIDTH + LANES)
+
+
+def _by_part(x: Array, dy: Array, sums: Array, rows: int, g: Grid) -> None:
+    each = PLANES * g.wide * (_padded(g.channels) + _padded(g.filters))
+    some = max(1, BLOCK_VALUES // each)
+    share(
+        _parts, sums.shape[0], x, dy, sums, rows, some, _line(g), g,
+        workspace=each * some + 2 * PLANES * SPARE + _scratch(g),
+        work=PLANES * g.tiles * g.channels * g.filters,
+    )  # fmt: skip
+
+
+def _by_chunk(x: Array, dy: Array, sums: Array, rows: int, g: Grid) -> None:
+    wide_c, wide_k = _padded(g.channels), _padded(g.filters)
+    most = max(1, CHUNK_VALUES // (PLANES * g.wide * (wide_c + wide_k)))
+    most = -(-rows // -(-rows // most))
+    size_v, size_d = (most * g.wide * n + SPARE for n in (wide_c, wide_k))
+    both = buffer("tiles", PLANES * (size_v + size_d))
+    v = both[: PLANES * size_v].reshape(PLANES, size_v)
+    d = both[PLANES * size_v :].reshape(PLANES, size_d)
+    for first in range(0, rows, most):
+        some = min(most, rows - first)
+        share(
+            _transform, (wide_c + wide_k) // LANES, x, dy, v, d, first, some,
+            _line(g), g, workspace=_scratch(g),
+        )  # fmt: skip
+        share(
+            _sum, PLANES * wide_k // LANES, v, d, sums, some * g.wide, wide_c,
+            wide_k, first > 0,
+        )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def _parts(counter, tasks, workspace, x, dy, sums, rows, some, line, g):  # type: ignore[no-untyped-def]
+    """One task is one part: a run of rows of tiles."""
+    wide_c = (g.channels + LANES - 1) // LANES * LANES
+    wide_k = (g.filters + LANES - 1) // LANES * LANES
+    size_v, size_d = some * g.wide * wide_c + SPARE, some * g.wide * wide_k + SPARE
+    v = workspace[: PLANES * size_v].reshape(PLANES, size_v)
+    rest = workspace[PLANES * size_v :]
+    d = rest[: PLANES * size_d].reshape(PLANES, size_d)
+    scratch = rest[PLANES * size_d :]
+    part = claim(counter)
+    while part < tasks:
+        start, stop = part * rows // tasks, (part + 1) * rows // tasks
+        for first in range(start, stop, some):
+            now = min(some, stop - first)
+            for low in range(0, wide_c, LANES):
+                _inputs(x, v, low, first, now, line, scratch, g)
+            for low in range(0, wide_k, LANES):
+                _gradients(dy, d, low, first, now, line, scratch, g)
+            for i in range(PLANES):
+                for low in range(0, wide_k, LANES):
+                    _add(v, d, sums[part], i, low, now * g.wide, wide_c, first > start)
+        part = claim(counter)
+
+
+@njit(nogil=True, cache=True)
+def _transform(  # type: ignore[no-untyped-def]
+    counter, tasks, workspace, x, dy, v, d, first, some, line, g
+):
+    """One task is LANES channels of x or of dy, of a chunk."""
+    inputs = (g.channels + LANES - 1) // LANES
+    task = claim(counter)
+    while task < tasks:
+        if task < inputs:
+            _inputs(x, v, task * LANES, first, some, line, workspace, g)
+        else:
+            low = (task - inputs) * LANES
+            _gradients(dy, d, low, first, some, line, workspace, g)
+        task = claim(counter)
+
+
+@njit(nogil=True, cache=True)
+def _sum(counter, tasks, workspace, v, d, sums, tiles, wide_c, wide_k, add):  # type: ignore[no-untyped-def]
+    """One task is LANES filters of one plane."""
+    task = claim(counter)
+    while task < tasks:
+        i, k = divmod(task, wide_k // LANES)
+        _add(v, d, sums[0], i, k * LANES, tiles, wide_c, add)
+        task = claim(counter)
+
+
+@njit(nogil=True, cache=True)
+def _inputs(x, v, low, first, some, line, scratch, g):  # type: ignore[no-untyped-def]
+    """V for LANES channels from *low* on: (PLANES, channels / LANES, tile, LANES)."""
+    strips = scratch[: WIDTH * SPAN * line].reshape(WIDTH, SPAN, line)
+    pixels = scratch[WIDTH * SPAN * line :]
+    for r in range(some):
+        n, row = divmod(first + r, g.high)
+        image = x[n, g.first_channel + low : g.first_channel + g.channels]
+        _load(image, TILE * row - g.pad_h, -g.pad_w, strips, pixels)
+        target = v[0, (low * some + r * LANES) * g.wide :].ctypes.data
+        inputs_by_channel((pixels.ctypes.data, line, target, v.shape[1], g.wide))
+
+
+@njit(nogil=True, cache=True)
+def _gradients(dy, d, low, first, some, line, scratch, g):  # type: ignore[no-untyped-def]
+    """D for LANES filters from *low* on, laid out as V."""
+    strips = scratch[: WIDTH * TILE * line].reshape(WIDTH, TILE, line)
+    pixels = scratch[WIDTH * TILE * line :]
+    for r in range(some):
+        n, row = divmod(first + r, g.high)
+        image = dy[n, g.first_filter + low : g.first_filter + g.filters]
+        # Not a plain 0, for which all that follows would be compiled once more.
+        _load(image, TILE * row, np.int64(0), strips, pixels)
+        target = d[0, (low * some + r * LANES) * g.wide :].ctypes.data
+        output_gradients_by_channel(
+            (pixels.ctypes.data, line, target, d.shape[1], g.wide)
+        )
+
+
+@njit(nogil=True, cache=True)
+def _load(image, top, left, strips, pixels):  # type: ignore[no-untyped-def]
+    """Lines of LANES channels, as far as there are any, with channels side by side."""
+    step = strips[0].size
+    for half in range(0, LANES, WIDTH):
+        for c in range(WIDTH):
+            # Channels beyond the last repeat it: their sums are not used.
+            source = image[min(half + c, image.shape[0] - 1)]
+            load_strip(source, top, left, strips[c], strips.shape[2])
+        target = pixels[half:].ctypes.data
+        transpose((strips.ctypes.data, step, target, step // WIDTH))
+
+
+@njit(nogil=True, cache=True)
+def _add(v, d, sums, i, low, tiles, wide_c, add):  # type: ignore[no-untyped-def]
+    """Sums of one plane over *tiles*, for LANES filters from *low* on."""
+    for c in range(0, wide_c, LANES):
+        right = v[i, c * tiles :].ctypes.data
+        for r in range(0, LANES, ROWS):
+            left = d[i, low * tiles + r :].ctypes.data
+            out = sums[i, (low + r) * wide_c + c :].ctypes.data
+            multiply((left, LANES, right, LANES, out, wide_c, tiles, add))
+
+
+@njit(nogil=True, cache=True)
+def _finish(counter, tasks, workspace, sums, dw, wide_c, g):  # type: ignore[no-untyped-def]
+    """Add the parts in order, transform back, add to dw; one task is one filter."""
+    u = workspace[: PLANES * wide_c].reshape(PLANES, wide_c)
+    taps = workspace[PLANES * wide_c :][: KERNEL * wide_c].reshape(KERNEL, wide_c)
+    k = claim(counter)
+    while k < tasks:
+        for i in range(PLANES):
+            total = u[i]
+            for part in range(sums.shape[0]):
+                values = sums[part, i, k * wide_c : (k + 1) * wide_c]
+                for c in range(total.size):
+                    total[c] = values[c] if part == 0 else total[c] + values[c]
+        kernel_gradients(
+            (u.ctypes.data, wide_c, taps.ctypes.data, wide_c, wide_c // WIDTH)
+        )
+        target = dw[g.first_filter + k]
+        for c in range(g.channels):
+            for t in range(KERNEL):
+                target[c, t] += taps[t, c]
+        k = claim(counter)

@@ -1,0 +1,194 @@
+"""The convolution itself, which also makes the data gradient.
+
+With V the transformed inputs, U the transformed weights, 36 products M = U V do the
+work.  Where U fits the cache beside a block of tiles, each worker transforms a block,
+multiplies it and transforms it back.  Where U is large, all workers transform the
+tiles of a chunk, and then share out the filters, so that U is read only once a chunk.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from netspec.backends.cpu.frame import Array
+from netspec.backends.cpu.panels import multiply
+from netspec.backends.cpu.threads import buffer, claim, share
+from netspec.backends.cpu.vectors import LANES, ROWS, WIDTH
+from netspec.backends.cpu.winograd.formulas import SPAN, TILE
+from netspec.backends.cpu.winograd.grid import (
+    SPARE,
+    Grid,
+    load_strip,
+    panels,
+    place,
+    store_block,
+)
+from netspec.backends.cpu.winograd.transforms import (
+    PLANES,
+    STRIP,
+    copy_panels,
+    inputs_by_tile,
+    outputs_by_tile,
+)
+from netspec.backends.cpu.winograd.weights import panel_size, transformed
+
+BLOCK_VALUES = 1 << 18  # float32 values of a block's V and M: one core's cache
+CHUNK_VALUES = 1 << 22  # of a chunk's V: the cache that cores share
+LARGE_WEIGHTS = 1 << 20  # values of U from which on workers share tiles
+BLOCK_FILTERS = 64  # whose products a worker holds at once, working on a block
+CHUNK_FILTERS = 32  # of one task, where workers share tiles
+CHUNK_CHANNELS = 16
+STAGE = LANES + WIDTH
+# Two strips, a stage of PLANES lines; the block of outputs uses them later.
+SCRATCH = 2 * SPAN * STRIP + PLANES * STAGE
+
+
+def convolve(
+    x: Array, w: Array, b: Array, y: Array, g: Grid, floor: float, backward: bool
+) -> None:
+    """y = w * x + b of one group, at least *floor*; for *backward* see
+    :func:`netspec.backends.cpu.winograd.weights.transformed`."""
+    u = transformed(w, g, backward)
+    run = _by_chunk if u.size >= LARGE_WEIGHTS else _by_block
+    run(x, u, b, y, g, floor)
+
+
+def _by_block(x: Array, u: Array, b: Array, y: Array, g: Grid, floor: float) -> None:
+    filters = min(BLOCK_FILTERS, -(-g.filters // ROWS) * ROWS)
+    each = PLANES * LANES * (g.channels + filters)
+    some = max(1, BLOCK_VALUES // each)
+    share(
+        _blocks, -(-panels(g) // some), x, u, b, y, np.float32(floor), some, filters,
+        panel_size(g), g,
+        workspace=each * some + 2 * PLANES * SPARE + SCRATCH,
+        work=PLANES * g.tiles * g.channels * g.filters,
+    )  # fmt: skip
+
+
+def _by_chunk(x: Array, u: Array, b: Array, y: Array, g: Grid, floor: float) -> None:
+    rounds = -(-panels(g) * PLANES * LANES * g.channels // CHUNK_VALUES)
+    most = -(-panels(g) // rounds)
+    stride = most * g.channels * LANES + SPARE
+    v = buffer("tiles", PLANES * stride).reshape(PLANES, stride)
+    room = PLANES * (most * CHUNK_FILTERS * LANES + SPARE)
+    for first in range(0, panels(g), most):
+        some = min(most, panels(g) - first)
+        share(
+            _transform, -(-g.channels // CHUNK_CHANNELS), x, v, first, some, g,
+            workspace=SCRATCH,
+        )  # fmt: skip
+        share(
+            _filters, -(-g.filters // CHUNK_FILTERS), u, v, b, y, np.float32(floor),
+            first, some, panel_size(g), g, workspace=room + SCRATCH,
+        )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def _blocks(  # type: ignore[no-untyped-def]
+    counter, tasks, workspace, x, u, b, y, floor, some, filters, size, g
+):
+    """One task is one block of *some* panels."""
+    stride = some * g.channels * LANES + SPARE
+    v = workspace[: PLANES * stride].reshape(PLANES, stride)
+    rest = workspace[PLANES * stride :]
+    count = (g.tiles + LANES - 1) // LANES
+    task = claim(counter)
+    while task < tasks:
+        first = task * some
+        block = min(some, count - first)
+        _fill(x, v, 0, g.channels, first, block, rest, g)
+        for k in range(0, g.filters, filters):
+            now = min(filters, g.filters - k)
+            _multiply(u, v, b, y, floor, first, block, k, now, size, rest, g)
+        task = claim(counter)
+
+
+@njit(nogil=True, cache=True)
+def _transform(counter, tasks, workspace, x, v, first, some, g):  # type: ignore[no-untyped-def]
+    """One task is some channels of a chunk."""
+    task = claim(counter)
+    while task < tasks:
+        low = task * CHUNK_CHANNELS
+        high = min(g.channels, low + CHUNK_CHANNELS)
+        _fill(x, v, low, high, first, some, workspace, g)
+        task = claim(counter)
+
+
+@njit(nogil=True, cache=True)
+def _filters(  # type: ignore[no-untyped-def]
+    counter, tasks, workspace, u, v, b, y, floor, first, some, size, g
+):
+    """One task is some filters of a chunk."""
+    task = claim(counter)
+    while task < tasks:
+        k = task * CHUNK_FILTERS
+        now = min(CHUNK_FILTERS, g.filters - k)
+        _multiply(u, v, b, y, floor, first, some, k, now, size, workspace, g)
+        task = claim(counter)
+
+
+@njit(nogil=True, cache=True)
+def _fill(x, v, low, high, first, some, scratch, g):  # type: ignore[no-untyped-def]
+    """V, (PLANES, panel, channel, LANES), for channels *low* to *high*."""
+    strip = scratch[: SPAN * STRIP].reshape(SPAN, STRIP)
+    lines = scratch[SPAN * STRIP :].ctypes.data
+    stage = scratch[2 * SPAN * STRIP :]
+    for p in range(some):
+        start = (first + p) * LANES
+        stop = min(g.tiles, start + LANES)
+        for c in range(low, high):
+            tile = start
+            while tile < stop:
+                n, row, column = place(tile, g)
+                side = min(g.wide - column, stop - tile)
+                load_strip(
+                    x[n, g.first_channel + c],
+                    TILE * row - g.pad_h,
+                    TILE * column - g.pad_w,
+                    strip,
+                    TILE * side + SPAN - TILE,
+                )
+                # Lanes beyond these tiles are rewritten by the next ones, or unused.
+                out = stage[tile - start :].ctypes.data
+                vectors = (side + WIDTH - 1) // WIDTH
+                inputs_by_tile((strip.ctypes.data, lines, out, STAGE, vectors))
+                tile += side
+            target = v[0, (p * g.channels + c) * LANES :].ctypes.data
+            copy_panels((stage.ctypes.data, STAGE, target, v.shape[1], PLANES))
+
+
+@njit(nogil=True, cache=True)
+def _multiply(  # type: ignore[no-untyped-def]
+    u, v, b, y, floor, first, some, low, filters, size, scratch, g
+):
+    """Outputs of *filters* from *low* on, for the panels in v."""
+    room = (filters + ROWS - 1) // ROWS * ROWS * LANES  # of one panel
+    stride = some * room + SPARE
+    m = scratch[: PLANES * stride].reshape(PLANES, stride)
+    for i in range(PLANES):
+        for p in range(some):
+            right = v[i, p * g.channels * LANES :].ctypes.data
+            for k in range(0, filters, ROWS):
+                left = u[i, (low + k) // ROWS * size :].ctypes.data
+                out = m[i, p * room + k * LANES :].ctypes.data
+                multiply((left, ROWS, right, LANES, out, LANES, g.channels, False))
+    block = scratch[PLANES * stride :][: TILE * STRIP].reshape(TILE, STRIP)
+    for p in range(some):
+        for k in range(low, low + filters):
+            products = m[0, p * room + (k - low) * LANES :].ctypes.data
+            bias = b[g.first_filter + k]
+            outputs_by_tile((products, stride, bias, floor, block.ctypes.data))
+            _store(block, y, (first + p) * LANES, g.first_filter + k, g)
+
+
+@njit(nogil=True, cache=True)
+def _store(block, y, start, k, g):  # type: ignore[no-untyped-def]
+    """The pixels of the panel from tile *start* on, to their images."""
+    stop = min(g.tiles, start + LANES)
+    tile = start
+    while tile < stop:
+        n, row, column = place(tile, g)
+        side = min(g.wide - column, stop - tile)
+        store_block(block, tile - start, y[n, k], row, column, side)
+        tile += side

@@ -1,0 +1,194 @@
+"""Winograd's transforms along both axes, in vector instructions.
+
+Vectors run along tiles side by side where a product needs tiles as columns, and along
+channels where it sums over tiles.  Every function is called with one tuple of
+arguments; addresses, then distances in float32 values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from numba import types
+
+from netspec.backends.cpu.vectors import (
+    LANES,
+    WIDTH,
+    Emitter,
+    Value,
+    Vector,
+    emitted,
+)
+from netspec.backends.cpu.winograd import formulas
+from netspec.backends.cpu.winograd.formulas import SPAN, TAPS, TILE, Numbers
+
+PLANES = SPAN * SPAN
+VECTORS = LANES // WIDTH
+STRIP = TILE * LANES + 2 * WIDTH  # a line of the pixels of a panel's tiles, padded
+
+Formula = Callable[[Numbers], Numbers]
+_ADDRESS, _COUNT, _FLOAT = types.uintp, types.intp, types.float32
+
+
+@emitted(_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _COUNT)
+def inputs_by_tile(
+    emit: Emitter, strip: Value, lines: Value, out: Value, step: Value, vectors: Value
+) -> None:
+    """Bᵀ d B of tiles side by side, from a strip of SPAN lines.
+
+    Args: the strip and scratch of its size, lines STRIP apart; the result and the
+    distance of its planes; how many vectors of tiles.
+    """
+    with emit.loop(emit.add(emit.mul(vectors, TILE), 1)) as block:
+        at = emit.mul(block, WIDTH)
+        taken = [emit.load(strip, emit.add(at, r * STRIP)) for r in range(SPAN)]
+        for r, vector in enumerate(formulas.inputs(taken)):
+            emit.store(lines, emit.add(at, r * STRIP), vector)
+    for row in range(SPAN):
+        with emit.loop(vectors) as block:
+            at = emit.add(emit.mul(block, TILE * WIDTH), row * STRIP)
+            values = formulas.inputs(_columns_of_tiles(emit, lines, at))
+            _store_row(emit, values, out, step, row, emit.mul(block, WIDTH))
+
+
+def _columns_of_tiles(emit: Emitter, lines: Value, at: Value) -> list[Vector]:
+    """The SPAN columns of a vector of tiles: a vector for each."""
+    parts = [emit.load(lines, emit.add(at, i * WIDTH)) for i in range(TILE)]
+    columns = emit.deinterleave(parts)
+    after = emit.add(at, TILE * WIDTH)
+    for i in range(SPAN - TILE):
+        # The last columns of a tile are the first of its neighbour.
+        next_one = emit.load_one(lines, emit.add(after, i))
+        columns.append(emit.shifted(columns[i], next_one))
+    return columns
+
+
+@emitted(_ADDRESS, _COUNT, _FLOAT, _FLOAT, _ADDRESS)
+def outputs_by_tile(
+    emit: Emitter, m: Value, step: Value, bias: Value, floor: Value, block: Value
+) -> None:
+    """Aᵀ m A of a panel of tiles, plus *bias*, at least *floor*, as lines of pixels.
+
+    Args: the products and the distance of their planes; bias; floor; the result, TILE
+    lines STRIP apart.
+    """
+    added, least = emit.splat(bias), emit.splat(floor)
+    with emit.loop(emit.index(VECTORS)) as v:
+        at = emit.mul(v, WIDTH)
+        columns = _transformed_columns(emit, formulas.outputs, m, step, at)
+        for row in range(TILE):
+            pixels = formulas.outputs([column[row] for column in columns])
+            pixels = [(pixel + added).at_least(least) for pixel in pixels]
+            for i, part in enumerate(emit.interleave(pixels)):
+                place = emit.add(emit.mul(at, TILE), row * STRIP + i * WIDTH)
+                emit.store(block, place, part)
+
+
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)
+def kernels(
+    emit: Emitter, w: Value, step: Value, u: Value, jump: Value, vectors: Value
+) -> None:
+    """G w Gᵀ of many kernels side by side.
+
+    Args: the weights and the distance of their taps; the result and the distance of
+    its planes; how many vectors.
+    """
+    with emit.loop(vectors) as block:
+        at = emit.mul(block, WIDTH)
+        places = [emit.add(at, emit.mul(step, i)) for i in range(TAPS * TAPS)]
+        taps = [emit.load(w, place) for place in places]
+        columns = [formulas.weights(taps[i::TAPS]) for i in range(TAPS)]
+        for row in range(SPAN):
+            values = formulas.weights([column[row] for column in columns])
+            _store_row(emit, values, u, jump, row, at)
+
+
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)
+def kernel_gradients(
+    emit: Emitter, u: Value, step: Value, w: Value, jump: Value, vectors: Value
+) -> None:
+    """Gᵀ u G of many kernels side by side: the transpose of :func:`kernels`."""
+    with emit.loop(vectors) as block:
+        at = emit.mul(block, WIDTH)
+        columns = _transformed_columns(emit, formulas.weight_gradients, u, step, at)
+        for row in range(TAPS):
+            values = formulas.weight_gradients([column[row] for column in columns])
+            for i, value in enumerate(values):
+                tap = emit.mul(jump, TAPS * row + i)
+                emit.store(w, emit.add(at, tap), value)
+
+
+def _transformed_columns(
+    emit: Emitter, formula: Formula, m: Value, step: Value, at: Value | int
+) -> list[Numbers]:
+    """A formula along the columns of SPAN × SPAN planes, *step* apart."""
+    columns = []
+    for column in range(SPAN):
+        planes = [emit.mul(step, SPAN * row + column) for row in range(SPAN)]
+        loaded = [emit.load(m, emit.add(plane, at)) for plane in planes]
+        columns.append(formula(loaded))
+    return columns
+
+
+def _by_channel(formula: Formula, span: int) -> Callable[..., None]:
+    """The transform of a formula of *span* numbers, with channels side by side."""
+
+    def transform(
+        emit: Emitter, pixels: Value, line: Value, out: Value, step: Value, tiles: Value
+    ) -> None:
+        """Transform tiles of LANES channels.
+
+        Args: pixels, LANES channels of each side by side; how many pixels a line has;
+        the result and the distance of its planes; how many tiles.
+        """
+
+        def load(row: int, column: int) -> Vector:
+            pixel = emit.add(emit.mul(line, row), emit.add(left, column))
+            return emit.load(pixels, emit.add(emit.mul(pixel, LANES), half))
+
+        with emit.loop(tiles) as tile, emit.loop(emit.index(VECTORS)) as v:
+            left, half = emit.mul(tile, TILE), emit.mul(v, WIDTH)
+            square = [[load(r, c) for r in range(span)] for c in range(span)]
+            columns = [formula(column) for column in square]
+            at = emit.add(emit.mul(tile, LANES), half)
+            for row in range(SPAN):
+                values = formula([column[row] for column in columns])
+                _store_row(emit, values, out, step, row, at)
+
+    return emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)(transform)
+
+
+inputs_by_channel = _by_channel(formulas.inputs, SPAN)
+output_gradients_by_channel = _by_channel(formulas.output_gradients, TILE)
+
+
+def _store_row(
+    emit: Emitter, values: Numbers, out: Value, step: Value, row: int, at: Value
+) -> None:
+    """Store the SPAN values of one row of planes."""
+    for column, vector in enumerate(values):
+        plane = emit.mul(step, SPAN * row + column)
+        emit.store(out, emit.add(plane, at), vector)
+
+
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)
+def copy_panels(
+    emit: Emitter, source: Value, step: Value, target: Value, jump: Value, rows: Value
+) -> None:
+    """Copy *rows* of LANES values, *step* apart, to *jump* apart."""
+    with emit.loop(rows) as row:
+        for v in range(VECTORS):
+            vector = emit.load(source, emit.add(emit.mul(step, row), v * WIDTH))
+            emit.store(target, emit.add(emit.mul(jump, row), v * WIDTH), vector)
+
+
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT)
+def transpose(
+    emit: Emitter, rows: Value, step: Value, columns: Value, blocks: Value
+) -> None:
+    """WIDTH rows of *blocks* vectors, *step* apart, to columns LANES apart."""
+    with emit.loop(blocks) as block:
+        at = emit.mul(block, WIDTH)
+        taken = [emit.load(rows, emit.add(at, emit.mul(step, i))) for i in range(WIDTH)]
+        for i, vector in enumerate(emit.transpose(taken)):
+            emit.store(columns, emit.mul(emit.add(at, i), LANES), vector)
