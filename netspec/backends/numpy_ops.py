@@ -15,6 +15,7 @@ from netspec.backends.reference.losses import LossOps
 from netspec.backends.reference.lrn import LrnOps
 from netspec.backends.reference.movement import MovementOps
 from netspec.backends.reference.pooling import PoolingOps
+from netspec.backends.reference.recurrent import RecurrentOps
 from netspec.backends.reference.reduction import ReductionOps
 from netspec.backends.reference.relatives import RelativesOps
 from netspec.backends.reference.selection import SelectionOps
@@ -38,6 +39,7 @@ class NumpyOps(
     ColumnOps,
     MovementOps,
     ArrangementOps,
+    RecurrentOps,
     RelativesOps,
     BoxOps,
     UpdateOps,

@@ -93,12 +93,18 @@ class Scratch:
     """An array that lives from a layer's forward to its backward.
 
     *dtype* is a NumPy name, or ``"float"`` for the net's own float type.
-    *training* scratch is only needed where a backward pass will follow.
+    *training* scratch is only needed where a backward pass will follow.  *lasting*
+    scratch keeps its values from one pass to the next, and is 0 before the first.
     """
 
     shape: Shape
     dtype: str = "float"
     training: bool = False
+    lasting: bool = False
+
+
+def _refuse_to_resize(tops: Shapes) -> None:
+    raise RuntimeError("only a layer that declares `resizes` may resize its tops")
 
 
 @dataclass
@@ -137,7 +143,7 @@ class Run:
     normalizer: float | None = None
     loss_weight: tuple[float, ...] = ()
     relu: bool = False
-    resize: Callable[[Shapes], None] | None = None
+    resize: Callable[[Shapes], None] = _refuse_to_resize
 
 
 class Layer:

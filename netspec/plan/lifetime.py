@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from netspec.graph.graph import Graph, Node
+from netspec.layers.base import Scratch
 from netspec.plan.storage import Storages, data_storage, diff_storage
 from netspec.shapes import count
 
@@ -118,18 +119,16 @@ def _scratch(graph: Graph, backward: bool, last: int) -> list[Interval]:
     found = []
     for i, node in enumerate(graph.nodes):
         keep = backward and node.needs_backward
-        for name, elements, dtype in scratch_of(node, keep):
-            end = 2 * len(graph.nodes) - 1 - i if keep else i
-            found.append(Interval(("scratch", f"{i}/{name}"), elements, i, end, dtype))
+        for name, wanted in scratch_of(node, keep).items():
+            first, end = i, 2 * len(graph.nodes) - 1 - i if keep else i
+            if wanted.lasting:
+                first, end = 0, last
+            key, size = ("scratch", f"{i}/{name}"), count(wanted.shape)
+            found.append(Interval(key, size, first, end, wanted.dtype))
     return found
 
 
-def scratch_of(node: Node, backward: bool) -> list[tuple[str, int, str]]:
-    """Name, elements and dtype of the scratch a node needs."""
-
+def scratch_of(node: Node, backward: bool) -> dict[str, Scratch]:
+    """The scratch a node needs, by name."""
     wanted = node.layer.scratch(node.bottom_shapes, node.in_place)
-    return [
-        (name, count(s.shape), s.dtype)
-        for name, s in wanted.items()
-        if backward or not s.training
-    ]
+    return {name: s for name, s in wanted.items() if backward or not s.training}

@@ -131,6 +131,7 @@ class Trial:
         for name, spec in layer.scratch(self.shapes, self.in_place).items():
             dtype = self.dtype if spec.dtype == "float" else np.dtype(spec.dtype)
             blank = np.nan if dtype.kind == "f" else 255 if dtype.kind == "u" else -1
+            blank = 0 if spec.lasting else blank
             run.scratch[name] = np.full(spec.shape, blank, dtype)
 
     def _share(self) -> None:
