@@ -66,8 +66,7 @@ class Filter(Layer):
         """Select, resize, copy."""
         *filtered, selector = run.bottom
         kept = ops.kept_rows(selector.reshape(-1), run.scratch["kept"])
-        if run.resize is not None:
-            run.resize(tuple((kept, *x.shape[1:]) for x in filtered))
+        run.resize(tuple((kept, *x.shape[1:]) for x in filtered))
         index = run.scratch["kept"][:kept]
         for x, y in zip(filtered, run.top):
             ops.take_rows(_rows(x), index, _rows(y))

@@ -28,10 +28,12 @@ class ActivationOps:
         """dx = dy · sign(x), which is 0 at 0."""
         np.multiply(dy, np.sign(x), out=dx)
 
+    @np.errstate(all="ignore")
     def softplus(self, x: Array, y: Array) -> None:
         """y = log(1 + exp(x))."""
         np.logaddexp(x, 0, out=y)
 
+    @np.errstate(all="ignore")
     def softplus_backward(self, y: Array, dy: Array, dx: Array) -> None:
         """dx = dy · (1 - exp(-y)), which is the sigmoid of the input."""
         np.multiply(dy, -np.expm1(-y), out=dx)
@@ -51,6 +53,7 @@ class ActivationOps:
         below = alpha * np.expm1(np.minimum(x, 0))
         np.copyto(y, np.where(x > 0, x, below), casting="same_kind")
 
+    @np.errstate(all="ignore")
     def elu_backward(
         self, sign: Array, y: Array, dy: Array, dx: Array, alpha: float
     ) -> None:
@@ -74,6 +77,7 @@ class ActivationOps:
         if factor != 1:
             np.multiply(y, factor, out=y)
 
+    @np.errstate(all="ignore")
     def exponential_backward(
         self, y: Array, dy: Array, dx: Array, scale: float
     ) -> None:
@@ -106,10 +110,12 @@ class ActivationOps:
         """dx = dy · factor · scale / (scale · x + shift)."""
         np.multiply(dy, factor * scale / (scale * x + shift), out=dx)
 
+    @np.errstate(all="ignore")
     def swish(self, x: Array, y: Array, beta: float) -> None:
         """y = x / (1 + exp(-beta · x))."""
         np.multiply(x, _sigmoid(beta * x), out=y)
 
+    @np.errstate(all="ignore")
     def swish_backward(self, x: Array, dy: Array, dx: Array, beta: float) -> None:
         """dx = dy · s · (1 + beta · x · (1 - s)), s the sigmoid of beta · x."""
         gate = _sigmoid(beta * x)
@@ -119,6 +125,7 @@ class ActivationOps:
         """y = 1 where x > limit, else 0."""
         y[...] = x > limit
 
+    @np.errstate(all="ignore")
     def prelu(self, x: Array, slope: Array, y: Array) -> None:
         """y = x where x > 0, else slope · x.
 
@@ -128,10 +135,12 @@ class ActivationOps:
         """
         np.multiply(x, np.where(x > 0, 1, slope[:, None]), out=y)
 
+    @np.errstate(all="ignore")
     def prelu_backward(self, x: Array, slope: Array, dy: Array, dx: Array) -> None:
         """dx = dy where x > 0, else slope · dy; shapes as in :meth:`prelu`."""
         np.multiply(dy, np.where(x > 0, 1, slope[:, None]), out=dx)
 
+    @np.errstate(all="ignore")
     def prelu_gradient(self, x: Array, dy: Array, dslope: Array) -> None:
         """Add Σ dy · x over the places of each channel where x <= 0 to *dslope*."""
         below = dy * np.where(x > 0, 0, x)

@@ -44,6 +44,7 @@ class LossOps:
     """What ContrastiveLoss, HingeLoss, InfogainLoss, MultinomialLogisticLoss and
     SigmoidCrossEntropyLoss compute."""
 
+    @np.errstate(all="ignore")
     def contrastive_loss(
         self,
         a: Array,
@@ -69,6 +70,7 @@ class LossOps:
         alike = np.trunc(similar.reshape(-1)) != 0
         loss[...] = factor * np.where(alike, squared, others).sum()
 
+    @np.errstate(all="ignore")
     def contrastive_loss_backward(
         self,
         a: Array,
@@ -95,6 +97,7 @@ class LossOps:
         np.subtract(a, b, out=da)
         np.multiply(da, share[:, None].astype(da.dtype), out=da)
 
+    @np.errstate(all="ignore")
     def hinge_loss(
         self, x: Array, labels: Array, loss: Array, squares: bool, factor: float
     ) -> None:
@@ -106,6 +109,7 @@ class LossOps:
         margins = _hinges(x, labels)[0].astype(np.float64)
         loss[...] = factor * (margins * margins if squares else margins).sum()
 
+    @np.errstate(all="ignore")
     def hinge_loss_backward(
         self,
         x: Array,
@@ -120,12 +124,14 @@ class LossOps:
         slope = 2 * margins if squares else np.sign(margins)
         np.multiply(-sign * slope, (factor * dloss).astype(dx.dtype), out=dx)
 
+    @np.errstate(all="ignore")
     def log_loss(self, p: Array, labels: Array, loss: Array, factor: float) -> None:
         """loss = -factor · Σ log(p at the label), p (N, K) cut off at 1e-20."""
         picked = p[np.arange(len(p)), labels.reshape(-1).astype(np.int64)]
         logs = np.log(np.maximum(picked, LEAST), dtype=np.float64)
         loss[...] = -factor * logs.sum()
 
+    @np.errstate(all="ignore")
     def log_loss_backward(
         self, p: Array, labels: Array, dloss: Array, dp: Array, factor: float
     ) -> None:
@@ -134,6 +140,7 @@ class LossOps:
         dp.fill(0)
         dp[at] = -factor * dloss / np.maximum(p[at], LEAST)
 
+    @np.errstate(all="ignore")
     def infogain_loss(
         self,
         prob: Array,
@@ -155,6 +162,7 @@ class LossOps:
         weighted = _rows_at(gain, index) * logs * counts
         loss[...] = -weighted.sum(dtype=np.float64) / divide_by(divisor, counts)
 
+    @np.errstate(all="ignore")
     def infogain_loss_backward(
         self,
         prob: Array,
@@ -178,6 +186,7 @@ class LossOps:
         np.subtract(out, rows, out=out)
         np.multiply(out, (scale * counts).astype(dx.dtype), out=out)
 
+    @np.errstate(all="ignore")
     def sigmoid_cross_entropy(
         self,
         x: Array,
@@ -198,6 +207,7 @@ class LossOps:
         each = np.where(counts, each, 0)
         loss[...] = each.sum(dtype=np.float64) / divide_by(divisor, counts)
 
+    @np.errstate(all="ignore")
     def sigmoid_cross_entropy_backward(
         self,
         x: Array,

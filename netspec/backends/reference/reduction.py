@@ -28,10 +28,12 @@ def _mean(x: Array) -> Array:
 class ReductionOps:
     """What Reduction and MVN compute."""
 
+    @np.errstate(all="ignore")
     def reduce_rows(self, x: Array, y: Array, term: Term, factor: float) -> None:
         """y[r] = factor · Σ of the terms of row r; y (R,)."""
         y[...] = factor * _terms(x, term).sum(axis=1, dtype=np.float64)
 
+    @np.errstate(all="ignore")
     def reduce_rows_backward(
         self, x: Array, dy: Array, dx: Array, term: Term, factor: float
     ) -> None:
@@ -44,6 +46,7 @@ class ReductionOps:
         else:
             np.multiply(x, 2 * share, out=dx)
 
+    @np.errstate(all="ignore")
     def normalize_rows(
         self, x: Array, y: Array, deviation: Array | None, eps: float = 0.0
     ) -> None:
@@ -56,9 +59,9 @@ class ReductionOps:
         if deviation is not None:
             variance = (y * y).mean(axis=1, dtype=np.float64)
             deviation[...] = np.sqrt(variance) + eps
-            with np.errstate(invalid="ignore", divide="ignore"):
-                np.divide(y, deviation[:, None], out=y)
+            np.divide(y, deviation[:, None], out=y)
 
+    @np.errstate(all="ignore")
     def normalize_rows_backward(
         self, y: Array, deviation: Array | None, dy: Array, dx: Array
     ) -> None:
@@ -72,5 +75,4 @@ class ReductionOps:
         along = y * _mean(dy * y)
         np.subtract(dy, _mean(dy), out=dx)
         np.subtract(dx, along, out=dx)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            np.divide(dx, deviation[:, None], out=dx)
+        np.divide(dx, deviation[:, None], out=dx)
