@@ -66,7 +66,7 @@ def refuse_gradient(run: Run, bottom: int = 1, what: str = "labels") -> None:
         told[bottom] = "propagate_down: false"
         raise SpecError(
             f"has no gradient for its {what}, and a layer below asks for one.",
-            f"Set {' '.join(told)}.",
+            f"Set {' '.join(told)}, without force_backward.",
             field=f"bottom.{bottom}",
         )
 
