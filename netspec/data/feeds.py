@@ -86,7 +86,7 @@ def source_of(layer: LayerParameter, net_file: str) -> Path | None:
 
 def _open(net: Located[NetParameter], index: int, seed: int) -> Feed:
     layer = net.message.layer[index]
-    root = _root(layer, net.file)
+    root = root_of(layer, net.file)
     try:
         return Feed(layer, net.message.state.phase, seed=seed, root=root)
     except NetspecError as error:
@@ -94,7 +94,7 @@ def _open(net: Located[NetParameter], index: int, seed: int) -> Feed:
         raise error.at(net.place("layer", index, *path)) from None
 
 
-def _root(layer: LayerParameter, net_file: str) -> Path:
+def root_of(layer: LayerParameter, net_file: str) -> Path:
     """The folder from which a layer's source is found under its relative name."""
     found = source_of(layer, net_file)
     if found is None:

@@ -1,0 +1,111 @@
+"""Which preprocessing a model wants: told, or written beside it, but never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+from netspec.data.preprocess import Preprocess
+from netspec.data.preprocess_file import read_preprocess, read_sidecar, sidecar_path
+from netspec.data.preprocess_net import PICTURE_LAYERS, preprocess_of
+from netspec.data.presets import PRESETS
+from netspec.errors import DataError, UsageError
+from netspec.evaluate.cut import Cut
+from netspec.shapes import describe
+
+NET = "net"  # the choice that means: as the data layer of the net says
+_Path = str | PathLike[str]
+
+
+def choose_preprocess(cut: Cut, files: Sequence[_Path], choice: str = "") -> Preprocess:
+    """The preprocessing of a model.
+
+    Args:
+        files: the weights and the net, beside which a sidecar may stand.
+        choice: a preset; a file; ``net``: its data layer; "": the sidecar, or the
+            data layer, which must agree where there are both.
+
+    Raises:
+        UsageError: none is known, or the one chosen does not suit the net.
+        DataError: a sidecar is damaged, or contradicts the data layer.
+    """
+    found = _chosen(cut, choice) if choice else _known(cut, files)
+    return fitted(found, cut)
+
+
+def _chosen(cut: Cut, choice: str) -> Preprocess:
+    if choice == NET:
+        own = _of_net(cut)
+        if own is None:
+            raise UsageError(
+                "the net has no data layer that says how pictures are prepared.",
+                _how_to_tell(),
+            )
+        return own
+    if choice not in PRESETS and Path(choice).exists():
+        return read_preprocess(choice)
+    return PRESETS[choice]
+
+
+def _known(cut: Cut, files: Sequence[_Path]) -> Preprocess:
+    own = _of_net(cut)
+    for file in files:
+        beside = read_sidecar(file)
+        if beside is not None:
+            return _agreed(beside, own, sidecar_path(file))
+    if own is None:
+        raise UsageError(
+            "how pictures are prepared for this model is not known.", _how_to_tell()
+        )
+    return own
+
+
+def _how_to_tell() -> str:
+    return (
+        f"Give --preprocess: one of {', '.join(PRESETS)}, or a file that netspec wrote."
+    )
+
+
+def _of_net(cut: Cut) -> Preprocess | None:
+    """As the data layer says; arrays that a program hands over may be prepared."""
+    source = cut.source
+    if source.type not in PICTURE_LAYERS:
+        return None
+    if source.type == "MemoryData" and not source.HasField("transform_param"):
+        return None
+    return preprocess_of(source, cut.net.file, cut.shape[0])
+
+
+def _agreed(beside: Preprocess, own: Preprocess | None, path: Path) -> Preprocess:
+    if own is None:
+        return beside
+    if not beside.same_arithmetic(own):
+        raise DataError(
+            f"'{path}' says {beside}; the net's data layer says {own}.",
+            f"Choose: --preprocess {NET}, or --preprocess '{path}'.",
+        )
+    return beside if beside.resize else beside.with_(resize=own.resize)
+
+
+def fitted(preprocess: Preprocess, cut: Cut) -> Preprocess:
+    """The preprocessing with the net's own crop.
+
+    Raises:
+        UsageError: it makes other channels or another crop than the net takes.
+    """
+    depth, *size = cut.shape
+    if depth != preprocess.depth:
+        raise UsageError(
+            f"the net takes {depth} channels, and the preprocessing makes "
+            f"{preprocess.depth} ({preprocess.channels}).",
+            "Choose another preprocessing.",
+        )
+    crop = preprocess.crop or tuple(size)
+    if tuple(size) != crop:
+        raise UsageError(
+            f"the net takes {describe(tuple(size))} pixels, and the preprocessing "
+            f"crops {describe(crop)}.",
+            f"Give --crop {describe(tuple(size))} and the --resize that goes with it.",
+        )
+    return preprocess.with_(crop=(size[0], size[1]))

@@ -1,0 +1,103 @@
+"""A net with its weights and its preprocessing: what scores pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+
+from netspec.data.preprocess import Preprocess
+from netspec.data.rescale import Size
+from netspec.errors import UsageError
+from netspec.evaluate.choice import choose_preprocess, fitted
+from netspec.evaluate.cut import Cut, in_test_phase, score_cut
+from netspec.evaluate.runner import MEMORY, Runner
+from netspec.proto import NetParameter
+from netspec.spec import Located, read_net
+
+_Path = str | PathLike[str]
+
+
+class Model:
+    """A classifier.
+
+    Args:
+        net: path of a prototxt or caffemodel, or a net already read: train_val or
+            deploy; the layers of phase TEST that its scores follow from are used.
+        weights: path of a weights file.
+        preprocess: a value; or what :func:`choose_preprocess` takes.
+        scores: the blob of scores, where the net does not tell.
+        level, stages: the rest of the net's state.
+        device, memory, rename: see :class:`Runner`.
+
+    Attributes:
+        classes: how many the net tells apart.
+
+    Raises:
+        SpecError, DataError, UsageError: see :func:`score_cut`, :class:`Runner` and
+            :func:`choose_preprocess`.
+    """
+
+    def __init__(
+        self,
+        net: _Path | Located[NetParameter],
+        weights: _Path,
+        preprocess: Preprocess | str = "",
+        *,
+        scores: str = "",
+        level: int = 0,
+        stages: Sequence[str] = (),
+        device: str = "cpu",
+        memory: int = MEMORY,
+        rename: Mapping[str, str] | None = None,
+    ) -> None:
+        self.spec = net if isinstance(net, Located) else read_net(net)
+        self.cut: Cut = score_cut(in_test_phase(self.spec, level, stages), scores)
+        self.preprocess = (
+            fitted(preprocess, self.cut)
+            if isinstance(preprocess, Preprocess)
+            else choose_preprocess(self.cut, (weights, self.spec.file), preprocess)
+        )
+        self.crop = Size(*self.cut.shape[1:])
+        self.runner = Runner(
+            self.cut, weights, device=device, memory=memory, rename=rename
+        )
+        self.classes = _classes(self)
+
+    @property
+    def name(self) -> str:
+        """The net's own name."""
+        return self.spec.message.name
+
+
+def _classes(model: Model) -> int:
+    (shape,) = model.runner.shapes(model.runner.form)
+    classes = shape[0] if shape else 1
+    names = model.preprocess.classes
+    if names is not None and len(names) != classes:
+        raise UsageError(
+            f"{len(names)} class names for {classes} scores.",
+            "Name the classes of this net, in its order.",
+        )
+    return classes
+
+
+def check_alike(models: Sequence[Model]) -> None:
+    """Refuse an ensemble whose models do not tell the same classes apart.
+
+    Raises:
+        UsageError.
+    """
+    first = models[0]
+    for other in models[1:]:
+        if other.classes != first.classes:
+            raise UsageError(
+                f"{first.name!r} has {first.classes} classes and {other.name!r} "
+                f"{other.classes}.",
+                "An ensemble averages over the same classes.",
+            )
+    orders = {m.preprocess.classes for m in models if m.preprocess.classes}
+    if len(orders) > 1:
+        raise UsageError(
+            "the models of the ensemble name their classes differently.",
+            "Their order must be one; compare the class names in their preprocessing.",
+        )
