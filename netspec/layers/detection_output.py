@@ -124,8 +124,7 @@ class DetectionOutput(NoGradient):
         if not len(found):
             found = np.full((batch, ROW), -1.0)
             found[:, 0] = np.arange(batch)
-        if run.resize is not None:
-            run.resize(((1, 1, *found.shape),))
+        run.resize(((1, 1, *found.shape),))
         ops.upload(found, run.top[0].reshape(-1, ROW)[: len(found)])
 
     def _rows(
