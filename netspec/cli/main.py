@@ -18,6 +18,8 @@ COMMANDS = {
     "summary": "print shapes, parameters, MACs and memory without allocating any",
     "check": "check nets and solvers: errors, and what looks like a mistake",
     "upgrade": "rewrite an old net or solver in today's spelling",
+    "convert": "carry a model to another format, with proof that it computes the same",
+    "diff": "compare two models: nets, weights and outputs",
     "data": "create, inspect, verify and show databases of images",
     "version": "print versions of netspec and of what it stands on",
 }

@@ -26,12 +26,15 @@ class Case:
 
     Attributes:
         about: in words.
+        arrays: what the converted model takes.
         facts: shape, seed and distribution of each input, for the certificate.
+        source: what the source takes, where that differs (a folded model).
     """
 
     about: str
     arrays: dict[str, Array]
     facts: dict[str, dict[str, Any]]
+    source: dict[str, Array] | None = None
 
 
 def cases(model: Model, free: frozenset[str], seed: int = 0) -> list[Case]:
@@ -69,7 +72,18 @@ def _case(model: Model, shapes: Mapping[str, Shape], seed: int, spread: float) -
         facts[name] = {"shape": list(shape), "seed": seed, "drawn": how}
     sizes = ", ".join(f"{name} {describe(shape)}" for name, shape in shapes.items())
     drawn = next(iter(facts.values()), {"drawn": "nothing"})["drawn"]
-    return Case(f"{sizes} ({drawn}, seed {seed})", arrays, facts)
+    source = _preprocessed(model, arrays) if model.fold else None
+    return Case(f"{sizes} ({drawn}, seed {seed})", arrays, facts, source)
+
+
+def _preprocessed(model: Model, arrays: dict[str, Array]) -> dict[str, Array]:
+    """Turn the pixels of a folded model into its input, in place; the source's too."""
+    source = dict(arrays)
+    for name, pixels in arrays.items():
+        if pixels.ndim == 4:
+            source[name] = model.fold.source_input(pixels)
+            arrays[name] = model.fold.left.apply(pixels)
+    return source
 
 
 def _draw(
@@ -79,11 +93,10 @@ def _draw(
     if rows:
         indices = random.integers(0, rows, shape).astype(np.float32)
         return indices, f"indices from 0 to {rows - 1}"
-    if model.preprocessing and len(shape) == 4 and not model.fold:
+    if model.preprocessing and len(shape) == 4:
         pixels = random.integers(0, 256, shape).astype(np.float32)
-        return model.preprocessing.apply(pixels), "preprocessed pixels"
-    if model.fold and len(shape) == 4:
-        return random.integers(0, 256, shape).astype(np.float32), "pixels"
+        folded = pixels if model.fold else model.preprocessing.apply(pixels)
+        return folded, "preprocessed pixels"
     values = random.standard_normal(shape, np.float32) * np.float32(spread)
     return values, f"normal, deviation {spread:g}"
 

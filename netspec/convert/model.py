@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from os import PathLike
 from typing import Any
 
@@ -58,6 +59,13 @@ class Model:
         """The parameters of one layer, in the shapes it sees."""
         own = zip(node.params, node.param_shapes)
         return [self.params[p].reshape(shape) for p, shape in own]
+
+    @cached_property
+    def copies(self) -> frozenset[str]:
+        """Tops of the Splits that the graph inserted: no blobs of the file."""
+        written = {layer.name for layer in self.net.message.layer}
+        inserted = (n for n in self.graph.nodes if n.name not in written)
+        return frozenset(top for node in inserted for top in node.tops)
 
     @property
     def inputs(self) -> dict[str, Shape]:

@@ -19,8 +19,6 @@ class Reference:
         self._net = Net(model.net, phase="test", device=device)
         for blob, values in zip(self._net.param_blobs, model.params):
             blob.data[...] = values.reshape(blob.shape)
-        nodes = self._net.graph.nodes
-        self._copies = {t for node in nodes if node.type == "Split" for t in node.tops}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Every blob of the net, by name; views that the next run overwrites."""
@@ -33,5 +31,5 @@ class Reference:
         return {
             name: blob.data
             for name, blob in self._net.blobs.items()
-            if name not in self._copies
+            if name not in self._model.copies
         }

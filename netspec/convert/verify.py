@@ -51,7 +51,8 @@ def verify(
     """The certificate of one conversion."""
     trials: tuple[Trial, ...] = ()
     if proof.open_runner:
-        reference, runner = Reference(model), proof.open_runner()
+        source = model.fold.source if model.fold else model
+        reference, runner = Reference(source), proof.open_runner()
         given = trial_cases or cases(model, proof.free, seed)
         trials = tuple(_trial(model, reference, runner, proof, c) for c in given)
     return Certificate(
@@ -74,7 +75,8 @@ def _hashes(files: Iterable[str | Path]) -> tuple:
 def _trial(
     model: Model, reference: Reference, runner: Runner, proof: Proof, case: Case
 ) -> Trial:
-    ours = reference.run(case.arrays)
+    ours = reference.run(case.source or case.arrays)
     theirs = runner(case.arrays)
-    names = [name for name in ours if name in proof.blobs]
+    taken = set(model.inputs) if case.source else set()
+    names = [name for name in ours if name in proof.blobs - taken]
     return Trial(case.about, case.facts, tuple(differences(ours, theirs, names)))

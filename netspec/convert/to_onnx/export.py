@@ -163,9 +163,8 @@ class _Export:
         return name
 
     def _blobs(self) -> Iterator[tuple[str, str]]:
-        copies = {t for n in self.model.graph.nodes if n.type == "Split" for t in n.tops}
         for name in self.model.graph.blobs:
-            if name not in copies:
+            if name not in self.model.copies:
                 yield name, self.values[name]
 
 

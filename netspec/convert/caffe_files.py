@@ -1,0 +1,50 @@
+"""Models as Caffe's own two files: a prototxt and a caffemodel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from netspec.convert.model import Model
+from netspec.files import replacing
+from netspec.spec import to_text
+from netspec.weights import Weights, write_caffemodel
+
+Array = Any
+
+
+def layer_arrays(model: Model) -> dict[str, list[Array]]:
+    """The arrays of every layer that has any, shared ones at each of their layers."""
+    return {n.name: model.arrays(n) for n in model.graph.nodes if n.params}
+
+
+def as_weights(model: Model) -> Weights:
+    """The model's parameters as a weights file would hold them."""
+    return Weights.of_arrays(layer_arrays(model))
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+
+
+def write_model(model: Model, out: str | Path, with_weights: bool) -> tuple[Path, ...]:
+    """Write the prototxt, and beside it the caffemodel of the same name.
+
+    Returns:
+        The files written, the prototxt first.
+    """
+    prototxt = Path(out)
+    if prototxt.suffix == ".caffemodel":
+        prototxt = prototxt.with_suffix(".prototxt")
+    write_text(prototxt, to_text(model.net.message))
+    if not with_weights:
+        return (prototxt,)
+    weights = prototxt.with_suffix(".caffemodel")
+    write_caffemodel(weights, model.net.message, layer_arrays(model))
+    return prototxt, weights

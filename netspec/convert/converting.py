@@ -1,0 +1,60 @@
+"""The one way in: a request, carried out by the format it names."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from netspec.convert.model import Model, Opening, open_model
+from netspec.convert.preprocessing import given
+from netspec.convert.request import MODULES, TARGETS, Outcome, Request, find_target
+
+
+def convert(request: Request, to: str | None = None) -> Outcome:
+    """Carry a request out.
+
+    Args:
+        to: the format; None: what the name of ``request.out`` says.
+
+    Raises:
+        NetspecError: for whatever is wrong with the source, the format or the request.
+    """
+    name = find_target(to, request.out)
+    import_module(f"netspec.convert.{MODULES[name]}")
+    return TARGETS[name].convert(request)
+
+
+def requested_model(request: Request) -> Model:
+    """The deployed model that a request is about, folded where it asks for that."""
+    from dataclasses import replace
+
+    from netspec.convert.fold import fold
+    from netspec.convert.source import Kind, kind_of
+
+    opening = Opening(
+        request.level,
+        request.stages,
+        request.batch,
+        request.shapes,
+        request.seed,
+    )
+    kind = kind_of(request.source)
+    if kind is Kind.ONNX:
+        from netspec.convert.from_onnx import import_onnx
+
+        model = import_onnx(request.source)
+    else:
+        model = _from_caffe(request, kind, opening)
+    known = given(model.preprocessing, request.mean, request.scale, request.order)
+    model = replace(model, preprocessing=known)
+    return fold(model) if request.fold else model
+
+
+def _from_caffe(request: Request, kind, opening: Opening) -> Model:  # type: ignore[no-untyped-def]
+    from netspec.convert.source import Kind, read_any_net, read_any_weights
+
+    weights = None
+    if request.weights:
+        weights = read_any_weights(request.weights)
+    elif kind is Kind.CAFFEMODEL:
+        weights = read_any_weights(request.source)
+    return open_model(read_any_net(request.source), weights, opening)
