@@ -21,11 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table, or write the JSON."""
     from netspec.cli.options import stages, write_json
+    from netspec.files import find
     from netspec.graph import PHASES, build_graph, layer_costs
     from netspec.graph.batch import with_batch
     from netspec.spec import read_net
 
-    net = read_net(args.net)
+    net = read_net(find(args.net))
     state = (PHASES[args.phase], args.level, stages(args))
     graph = build_graph(net, *state)
     if args.batch:
