@@ -17,7 +17,7 @@ class _Span(NamedTuple):
     """One axis of a window: pixels of the image, and where they go in the crop."""
 
     first: int
-    last: int  # inclusive
+    end: int
     offset: int
     extent: int
 
@@ -39,7 +39,7 @@ def context_window(
     top, left, bottom, right = window
     rows = _span((top, bottom), image.shape[0], size[0], pad)
     columns = _span((left, right), image.shape[1], size[1], pad)
-    part = image[rows.first : rows.last + 1, columns.first : columns.last + 1]
+    part = image[rows.first : rows.end, columns.first : columns.end]
     crop = np.array(mean, np.float32)
     down = slice(rows.offset, rows.offset + rows.extent)
     across = slice(columns.offset, columns.offset + columns.extent)
@@ -48,14 +48,18 @@ def context_window(
 
 
 def _span(edges: tuple[float, float], length: int, size: int, pad: int) -> _Span:
-    """Widen a window along one axis so that *pad* of *size* pixels are surroundings."""
+    """Widen a window along one axis so that *pad* of *size* pixels are surroundings.
+
+    Both edges of the window count as part of it, as in R-CNN, whose arithmetic and
+    rounding this is.
+    """
     low, high = edges
     half = (high - low + 1) / 2
     wide = half * size / (size - 2 * pad)
-    first, last = round(low + half - wide), round(low + half + wide)
-    scale = size / (last - first + 1)
-    inside = max(first, 0), min(last, length - 1)
-    if inside[0] > inside[1]:
+    first, end = round(low + half - wide), round(low + half + wide)
+    scale = size / (end - first + 1)
+    inside = max(first, 0), min(end, length)
+    if inside[0] >= inside[1]:
         raise BadValueError(
             f"the window from {low:g} to {high:g} lies outside an image of {length} "
             "pixels.",
