@@ -19,7 +19,7 @@ Shapes are tuples in logical order (N, C, H, W for images).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar
@@ -124,9 +124,9 @@ class Run:
             because the batch is cut; None: the layer counts its own.
         loss_weight: weight of each top in the net's loss.
         relu: set negative outputs to 0, on behalf of a ReLU that the plan has fused.
-        resize: gives the tops the shapes that this batch's data asks for, none larger
-            than what was inferred; ``top`` and ``top_diff`` are then other views.  Only
-            for layers that declare ``resizes``, which call it in every forward.
+        resize: gives the tops the shapes that this batch's data asks for; ``top`` and
+            ``top_diff`` are then other views.  Only for layers that declare
+            ``resizes``, which call it whenever the tops have other shapes.
     """
 
     bottom: list[Array] = field(default_factory=list)
@@ -163,7 +163,8 @@ class Layer:
     is_source: ClassVar[bool] = False  # fed from outside: see `netspec.data`
     fills_itself: ClassVar[bool] = False  # a source that nobody needs to feed
     fuses_relu: ClassVar[bool] = False  # honours `Run.relu`
-    resizes: ClassVar[bool] = False  # data decides the tops' rows: see `Run.resize`
+    resizes: ClassVar[bool] = False  # data decides the tops' shapes: see `Run.resize`
+    runs_code: ClassVar[bool] = False  # the file names code: see `netspec.layers.python`
     # What backward reads beside diffs, parameters and scratch; may depend on the file.
     backward_reads_bottom: bool = True
     backward_reads_top: bool = False
@@ -206,6 +207,9 @@ class Layer:
         """The layer's parameters, in Caffe's order."""
         return ()
 
+    def start(self, params: Sequence[Array]) -> None:
+        """Set parameters that no filler describes, after the fillers: by default none."""
+
     def scratch(self, bottom: Shapes, in_place: bool) -> Mapping[str, Scratch]:
         """Arrays to keep from forward to backward, by name."""
         return {}
@@ -232,6 +236,13 @@ class Layer:
     def receptive(self, bottom: Shapes) -> Window | None:
         """The window that slides over the spatial axes; None: position by position."""
         return None
+
+    def gathered(self, run: Run) -> Sequence[Array]:
+        """Statistics that the last forward pass has added to the parameters."""
+        return ()
+
+    def gather(self, ops: Any, run: Run, found: Sequence[Array]) -> None:
+        """Add statistics to the parameters, as forward does with what it finds."""
 
     def forward(self, ops: Any, run: Run) -> None:
         """Fill ``run.top`` from ``run.bottom`` and ``run.param``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netspec.errors import SpecError
@@ -87,11 +87,19 @@ class BatchNorm(Layer):
             ops.stored_statistics(run.param, mean, variance)
         else:
             ops.channel_statistics(run.bottom[0], mean, variance)
-            ops.accumulate_statistics(
-                mean, variance, run.param, self.fraction, run.geometry
-            )
+            self.gather(ops, run, (mean, variance))
         copy = run.scratch.get("normalised")
         ops.batch_norm(run.bottom[0], mean, variance, self.eps, run.top[0], copy)
+
+    def gathered(self, run: Run) -> Sequence[Any]:
+        """Mean and variance of the batch, where they are stored."""
+        if self.uses_stored:
+            return ()
+        return run.scratch["mean"], run.scratch["variance"]
+
+    def gather(self, ops: Any, run: Run, found: Sequence[Any]) -> None:
+        """Add a mean and a variance to the stored sums."""
+        ops.accumulate_statistics(*found, run.param, self.fraction, run.geometry)
 
     def backward(self, ops: Any, run: Run) -> None:
         """Gradient of the bottom."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
+import numpy as np
+
 from netspec.proto import SolverParameter
 from netspec.solver.building import Settings, Training
-from netspec.solver.events import Started
+from netspec.solver.events import RanksReady, Started
 from netspec.solver.passes import Passes
+from netspec.sync import Synchronizer
+
+_PROBE, _TRIALS = 1 << 22, 3  # elements of the start-up reduction, and how often
 
 
 def started(
@@ -34,4 +41,25 @@ def started(
         parameters=graph.parameter_count,
         test_nets=tests,
         device=settings.device,
+        ranks=passes.leaves.size,
+        rank_images=len(passes.leaves.owned) * passes.rows,
+        exact=training.cut.exact,
+    )
+
+
+def ranks_ready(sync: Synchronizer) -> RanksReady:
+    """Time a reduction on all ranks, and say who they are."""
+    bucket = np.ones(_PROBE, np.float32)
+    seconds = []
+    for _ in range(_TRIALS):
+        sync.barrier()
+        start = time.perf_counter()
+        sync.reduce(bucket)
+        seconds.append(time.perf_counter() - start)
+        bucket[...] = 1
+    return RanksReady(
+        tuple(map(str, getattr(sync, "places", range(sync.size)))),
+        getattr(sync, "library", ""),
+        bucket.nbytes,
+        min(seconds),
     )

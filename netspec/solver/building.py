@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from netspec.data.feeds import Feeds
 from netspec.errors import SpecError
 from netspec.graph import Feeding, build_graph
+from netspec.layers.user_code import UserCode
 from netspec.net import Net
 from netspec.proto import TEST, TRAIN, SolverParameter
 from netspec.solver.nets import NetSpec, test_specs, train_spec
 from netspec.solver.shards import Cut, choose_cut
 from netspec.solver.testing import Test
 from netspec.spec import Located, filter_net
+from netspec.sync import Synchronizer
 
 DEFAULT_SEED = 0  # where random_seed is not given: a run follows from its files
 
@@ -22,12 +24,13 @@ class Settings:
     """How nets are built.
 
     Attributes:
-        lean: see :class:`netspec.net.Net`.
+        lean, allow_python: see :class:`netspec.net.Net`.
     """
 
     seed: int
     device: str
     lean: bool
+    allow_python: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,39 +47,48 @@ def seed_of(solver: SolverParameter) -> int:
     return solver.random_seed if solver.random_seed >= 0 else DEFAULT_SEED
 
 
-def build_training(solver: Located[SolverParameter], settings: Settings) -> Training:
-    """Build the training net.
+def build_training(
+    solver: Located[SolverParameter], settings: Settings, ranks: int = 1
+) -> Training:
+    """Build the training net of one of *ranks* ranks.
 
     Raises:
         SpecError, DataError, DeviceError: what is wrong with the net or its data.
+        UsageError: its batch does not go round the ranks.
     """
     spec = train_spec(solver)
     feeds = _feeds(spec, TRAIN, settings)
     feeding = Feeding(sources=feeds.shapes)
-    graph = build_graph(spec.net, TRAIN, spec.level, spec.stages, feeding)
-    cut = choose_cut(graph, solver)
+    code = UserCode() if settings.allow_python else None
+    graph = build_graph(spec.net, TRAIN, spec.level, spec.stages, feeding, code)
+    cut = choose_cut(graph, solver, ranks)
     feeding = Feeding(sources=feeds.shapes, shards=cut.shards)
-    return Training(_net(spec, "train", settings, feeding), feeds, cut)
+    net = _net(spec, "train", settings, feeding, code=code)
+    return Training(net, feeds, cut)
 
 
 def build_tests(
-    solver: Located[SolverParameter], settings: Settings, owner: Net
+    solver: Located[SolverParameter], settings: Settings, owner: Net, sync: Synchronizer
 ) -> list[Test]:
     """Build the test nets, which compute with the parameters of *owner*.
 
     Raises:
         SpecError, DataError: what is wrong with a net or its data.
     """
-    return [_test(solver, spec, settings, owner) for spec in test_specs(solver)]
+    return [_test(solver, spec, settings, owner, sync) for spec in test_specs(solver)]
 
 
 def _test(
-    solver: Located[SolverParameter], spec: NetSpec, settings: Settings, owner: Net
+    solver: Located[SolverParameter],
+    spec: NetSpec,
+    settings: Settings,
+    owner: Net,
+    sync: Synchronizer,
 ) -> Test:
     feeds = _feeds(spec, TEST, settings)
     net = _net(spec, "test", settings, Feeding(sources=feeds.shapes), owner)
     try:
-        return Test(net, feeds, spec.batches, owner)
+        return Test(net, feeds, spec.batches, owner, sync)
     except SpecError as error:
         raise error.at(solver.place("test_interval")) from None
 
@@ -92,6 +104,7 @@ def _net(
     settings: Settings,
     feeding: Feeding,
     owner: Net | None = None,
+    code: UserCode | None = None,
 ) -> Net:
     return Net(
         spec.net,
@@ -103,4 +116,5 @@ def _net(
         seed=settings.seed,
         feeding=feeding,
         share_with=owner,
+        allow_python=code or settings.allow_python,
     )

@@ -28,17 +28,32 @@ class Output:
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds of one iteration, by what they were spent on."""
+    """Seconds of one iteration, by what they were spent on.
+
+    Attributes:
+        wait: for sums over ranks, after backward.
+        communication: all that these sums took; what is more than *wait* was hidden
+            behind backward, and is no part of the total.
+    """
 
     data: float = 0.0
     forward: float = 0.0
     backward: float = 0.0
     update: float = 0.0
+    wait: float = 0.0
+    communication: float = 0.0
 
     @property
     def total(self) -> float:
         """Seconds of the whole iteration."""
-        return self.data + self.forward + self.backward + self.update
+        return self.data + self.forward + self.backward + self.update + self.wait
+
+    @property
+    def hidden(self) -> float | None:
+        """The share of communication behind backward; None where there was none."""
+        if not self.communication:
+            return None
+        return max(0.0, 1 - self.wait / self.communication)
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,8 @@ class Started(Event):
         train_size: records of the training source, None where it has no end.
         seed_given: False where the file left the seed out and the default is used.
         max_iter: None where no end is set.
+        rank_images: images of one iteration that rank 0 computes.
+        exact: whether the result has the same bits as on one rank.
     """
 
     net: str
@@ -68,6 +85,9 @@ class Started(Event):
     parameters: int
     test_nets: int
     device: str
+    ranks: int = 1
+    rank_images: int = 0
+    exact: bool = True
 
     @property
     def images(self) -> int:
@@ -102,6 +122,29 @@ class Iteration(Event):
     display: bool
     timings: Timings = field(default_factory=Timings)
     outputs: tuple[Output, ...] = ()
+
+
+@dataclass(frozen=True)
+class RanksReady(Event):
+    """Ranks have found each other, and have timed a reduction.
+
+    Attributes:
+        ranks: what each is called, and where it runs.
+        library: what they talk through.
+        bytes: of the array that was reduced.
+        seconds: that the quickest reduction of it took.
+    """
+
+    ranks: tuple[str, ...]
+    library: str
+    bytes: int
+    seconds: float
+
+    @property
+    def bandwidth(self) -> float:
+        """Bytes a second that each rank sends and receives."""
+        ranks = len(self.ranks)
+        return 2 * (ranks - 1) / ranks * self.bytes / self.seconds
 
 
 @dataclass(frozen=True)

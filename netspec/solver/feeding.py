@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import chain, tee
 from typing import Any
@@ -26,6 +26,9 @@ def read_ahead(feeds: Feeds, ranges: Iterable[Range]) -> Iterator[Iterator[Rows]
         yield (dict(zip(tops, chain(*parts))) for parts in zip(*streams))
 
 
+Course = Callable[[int, int], Iterator[Range]]  # what is read from a range on
+
+
 class Stream:
     """Samples read ahead in the order in which training wants them.
 
@@ -33,27 +36,27 @@ class Stream:
 
     Args:
         feeds: of the training net.
+        course: ranges in order of reading, from one on; as a rule, one after the other.
     """
 
-    def __init__(self, feeds: Feeds) -> None:
-        self._feeds = feeds
+    def __init__(self, feeds: Feeds, course: Course = batches) -> None:
+        self._feeds, self._course = feeds, course
         self._stack = ExitStack()
         self._rows: Iterator[Rows] = iter(())
-        self._expected = (-1, 0)
+        self._expected: Iterator[Range] = iter(())
 
     def read(self, first: int, count: int) -> Rows:
         """Samples *first* to *first + count - 1* of every top, by blob name."""
         if not self._feeds.by_layer:
             return {}
-        if (first, count) != self._expected:
+        if (first, count) != next(self._expected, None):
             self.close()
-            ranges = batches(first, count)
-            self._rows = self._stack.enter_context(read_ahead(self._feeds, ranges))
-        rows = next(self._rows)
-        self._expected = (first + count, count)
-        return rows
+            ahead, self._expected = tee(self._course(first, count))
+            next(self._expected)
+            self._rows = self._stack.enter_context(read_ahead(self._feeds, ahead))
+        return next(self._rows)
 
     def close(self) -> None:
         """Stop reading ahead."""
-        self._expected = (-1, 0)
+        self._expected = iter(())
         self._stack.close()

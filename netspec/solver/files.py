@@ -132,3 +132,33 @@ def check_writable(prefix: str) -> None:
             "Give a snapshot_prefix in a folder that you may write to.",
             place=Place(f"{prefix}_iter_*"),
         ) from None
+
+
+def remove_leftovers(prefix: str) -> None:
+    """Remove what a process that was killed while it wrote a snapshot left behind.
+
+    A file that a living process of this machine writes stays.
+    """
+    folder, name = os.path.split(prefix)
+    pattern = re.compile(
+        rf"{re.escape(name)}_(?:iter_\d+|best)"
+        rf"(?:{re.escape(_WEIGHTS)}|{re.escape(_STATE)})(?:{re.escape(_HDF5)})?"
+        r"\.(\d+)\.tmp"
+    )
+    for entry in os.listdir(folder or "."):
+        match = pattern.fullmatch(entry)
+        if match and not _is_another(int(match[1])):
+            (Path(folder) / entry).unlink(missing_ok=True)
+
+
+def _is_another(process: int) -> bool:
+    """Whether a process other than this one lives."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -7,11 +7,19 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
-from netspec.errors import DataError, NetspecError
+from netspec.errors import DataError, NetspecError, UsageError
 from netspec.net import Net
-from netspec.proto import SolverParameter
+from netspec.proto import SolverParameter, SolverState
 from netspec.solver.events import Event, Restored, SnapshotWritten, Warned
-from netspec.solver.files import SnapshotFiles, best, numbered, prefix_of, state_file
+from netspec.solver.files import (
+    SnapshotFiles,
+    best,
+    check_writable,
+    numbered,
+    prefix_of,
+    remove_leftovers,
+    state_file,
+)
 from netspec.solver.health import bad_weights
 from netspec.solver.snapshot import (
     Progress,
@@ -20,11 +28,13 @@ from netspec.solver.snapshot import (
     fit_histories,
     make_header,
     newest_valid,
+    progress_of,
     read_snapshot,
     restore_histories,
     write_snapshot,
 )
 from netspec.spec import Located, filter_net
+from netspec.sync import Synchronizer, share_bytes
 from netspec.weights import Status
 
 
@@ -36,6 +46,7 @@ class Keeper:
         progress: the solver's own; :meth:`restore` sets it.
         seed: the seed in use.
         emit: told what happens.
+        sync: the other ranks: rank 0 writes and reads for all.
     """
 
     def __init__(
@@ -46,12 +57,14 @@ class Keeper:
         progress: Progress,
         seed: int,
         emit: Callable[[Event], None],
+        sync: Synchronizer,
     ) -> None:
         self.prefix = prefix_of(solver)
         self.last: SnapshotFiles | None = None
         self._last_at = -1
         self._message, self._net, self._seed = solver.message, net, seed
         self._histories, self._progress, self._emit = histories, progress, emit
+        self._sync = sync
         filtered = filter_net(net.spec, *net.state).message
         self._course = course_digest(filtered, solver.message)
 
@@ -59,6 +72,8 @@ class Keeper:
 
     def write(self) -> SnapshotFiles:
         """Write PREFIX_iter_N, then delete what ``snapshot_keep`` does not keep.
+
+        Ranks beyond 0 write nothing.
 
         Raises:
             DataError: a file cannot be written; earlier snapshots are as they were.
@@ -68,6 +83,8 @@ class Keeper:
         kept = [i for i in self._progress.kept if i < now] + [now]
         keep = self._message.snapshot_keep or len(kept)
         files = numbered(self.prefix, now, self._message)
+        if self._sync.rank:
+            return files
         self._write(files, kept[-keep:])
         self._progress.kept = kept[-keep:]
         self.last, self._last_at = files, now
@@ -88,9 +105,21 @@ class Keeper:
         if wanted and self._last_at != self._progress.iteration:
             self.write()
 
+    def prepare(self) -> None:
+        """Before the first iteration: see that snapshots can be written, and clean up.
+
+        Raises:
+            DataError: they cannot.
+        """
+        if not self._sync.rank:
+            check_writable(self.prefix)
+            remove_leftovers(self.prefix)
+
     def write_best(self) -> None:
         """Write PREFIX_best in place of the one before it; raises as :meth:`write`."""
         files, now = best(self.prefix, self._message), self._progress.iteration
+        if self._sync.rank:
+            return
         self._write(files, self._progress.kept)
         self._emit(SnapshotWritten(now, str(files.weights), str(files.state), True))
 
@@ -115,6 +144,10 @@ class Keeper:
 
     def restore(self, path: str | PathLike[str]) -> bool:
         """See :meth:`netspec.solver.Solver.restore`."""
+        found = False if self._sync.rank else self._restore(path)
+        return self._share(found) if self._sync.size > 1 else found
+
+    def _restore(self, path: str | PathLike[str]) -> bool:
         if os.fspath(path) != "auto":
             self._take_up(read_snapshot(state_file(path)), [])
             return True
@@ -125,6 +158,36 @@ class Keeper:
         for error in wrong:
             self._emit(Warned(f"a snapshot is passed over: {error}"))
         return False
+
+    def _share(self, found: bool) -> bool:
+        """Give all ranks what rank 0 has restored."""
+        header = SolverState()
+        if found:
+            header = make_header(
+                self._message, self._progress, self._seed, self._course
+            )
+        header.ParseFromString(share_bytes(self._sync, header.SerializeToString()))
+        if not header.HasField("iter"):
+            return False
+        vars(self._progress).update(vars(progress_of(header)))
+        for array in (self._net.arena.data, *self._histories):
+            self._sync.broadcast(array)
+        return True
+
+    def agree(self) -> None:
+        """See that all ranks read the same files, and start from rank 0's weights.
+
+        Raises:
+            UsageError: this rank's net or solver is another than rank 0's.
+        """
+        if self._sync.size == 1:
+            return
+        if share_bytes(self._sync, self._course) != self._course:
+            raise UsageError(
+                "this rank reads another net or solver than rank 0 does.",
+                "Give all ranks the same files.",
+            )
+        self._sync.broadcast(self._net.arena.data)
 
     def _take_up(self, snapshot: Snapshot, wrong: list[NetspecError]) -> None:
         fitted = fit_histories(snapshot, self._net, self._message)

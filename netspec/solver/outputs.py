@@ -1,15 +1,24 @@
-"""The values of a net's outputs over several passes."""
+"""The values of a net's outputs over several passes, shards and ranks."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 from netspec.graph import Graph
 from netspec.net import Net
+from netspec.shapes import count
 from netspec.solver.events import Output
+from netspec.sync import Synchronizer
+
+Values = Mapping[str, Any]  # float64, by name of output
+
+
+def values_of(net: Net) -> Values:
+    """What the outputs hold now."""
+    return {name: np.array(net.blobs[name].data, np.float64) for name in net.outputs}
 
 
 class OutputSum:
@@ -19,23 +28,23 @@ class OutputSum:
         by_row: outputs whose rows are averaged before they are added.
     """
 
-    def __init__(self, net: Net, by_row: Collection[str] = ()) -> None:
-        self._weights = loss_weights(net.graph)
+    def __init__(self, graph: Graph, by_row: Collection[str] = ()) -> None:
+        self._weights = loss_weights(graph)
         self._by_row = by_row
         self._sums: dict[str, Any] = {}
 
-    def add(self, net: Net, weight: float) -> None:
-        """Add what the outputs of *net* hold now times *weight*, element by element."""
-        for name, values in _values(net):
+    def add(self, outputs: Values, weight: float) -> None:
+        """Add outputs times *weight*, element by element."""
+        for name, values in outputs.items():
             mean = values.mean(axis=0) if name in self._by_row else values
             self._sums[name] = self._sums.get(name, 0.0) + weight * mean
 
-    def join(self, net: Net) -> None:
-        """Take the outputs of *net* as those of one more shard of the same batch.
+    def join(self, outputs: Values) -> None:
+        """Take outputs as those of one more shard of the same batch.
 
         Losses and accuracies are shares that add up, anything else is rows.
         """
-        for name, values in _values(net):
+        for name, values in outputs.items():
             if name not in self._sums:
                 self._sums[name] = values
             elif values.ndim == 0:
@@ -52,9 +61,57 @@ class OutputSum:
         )
 
 
-def _values(net: Net) -> Iterator[tuple[str, Any]]:
-    for name in net.outputs:
-        yield name, np.array(net.blobs[name].data, np.float64)
+class Packing:
+    """Outputs as one row of numbers, so that ranks can exchange them by a sum.
+
+    Each output takes its number of elements and then as many places as the net plans
+    for it; a smaller batch fills fewer.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._shapes = {name: graph.blobs[name] for name in graph.outputs}
+        self.width = sum(1 + count(shape) for shape in self._shapes.values())
+
+    def pack(self, outputs: Values, row: Any) -> None:
+        """Write outputs into a row of :attr:`width` numbers."""
+        start = 0
+        for name, shape in self._shapes.items():
+            values = outputs[name].ravel()
+            row[start] = len(values)
+            row[start + 1 : start + 1 + len(values)] = values
+            start += 1 + count(shape)
+
+    def unpack(self, row: Any) -> Values:
+        """The outputs that a row holds."""
+        found, start = {}, 0
+        for name, shape in self._shapes.items():
+            values = row[start + 1 : start + 1 + int(row[start])]
+            found[name] = values.reshape((-1, *shape[1:]) if shape else ())
+            start += 1 + count(shape)
+        return found
+
+
+def gather_shards(
+    net: Net, own: Mapping[int, Values], shards: int, sync: Synchronizer
+) -> tuple[Output, ...]:
+    """The outputs of a batch from those of its shards.
+
+    Args:
+        own: outputs of this rank's shards, by number.
+    """
+    joined = OutputSum(net.graph)
+    if sync.size == 1:
+        for shard in sorted(own):
+            joined.join(own[shard])
+        return joined.summed()
+    packing = Packing(net.graph)
+    matrix = np.zeros((shards, packing.width))
+    for shard, outputs in own.items():
+        packing.pack(outputs, matrix[shard])
+    sync.reduce(matrix.reshape(-1))
+    for row in matrix:
+        joined.join(packing.unpack(row))
+    return joined.summed()
 
 
 def loss_weights(graph: Graph) -> dict[str, float]:

@@ -2,89 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from netspec.graph import Node
-from netspec.layers.base import Run
 from netspec.net import Net
+from netspec.solver.buckets import Overlap
 from netspec.solver.events import Output
-from netspec.solver.feeding import Rows
-from netspec.solver.outputs import OutputSum
-from netspec.solver.shards import batch_of, label_source, losses_that_count
+from netspec.solver.outputs import Values, gather_shards, values_of
+from netspec.solver.running import Callback, Clock, PlainRunner, Runner
+from netspec.solver.samples import Course, Samples, Source
+from netspec.solver.shards import batch_of
+from netspec.solver.signals import Wish
+from netspec.solver.statistics import Statistics
+from netspec.solver.tally import RankSeconds, Tally
 from netspec.sync import Leaves, Synchronizer, TreeSum
 
+__all__ = ["Callback", "Clock", "Iterated", "Passes", "PlainRunner", "Runner"]
 
-class Source(Protocol):
-    """Gives the samples of a stretch."""
-
-    def read(self, first: int, count: int) -> Rows:
-        """Samples *first* to *first + count - 1* since training began, by blob name."""
-
-
-class Callback(Protocol):
-    """What else is to happen in an iteration; Caffe's Solver::Callback."""
-
-    def on_start(self) -> None:
-        """Before the first forward pass of an iteration."""
-
-    def on_gradients_ready(self) -> None:
-        """When the gradients of the whole iteration stand in the net's arena."""
-
-
-class Runner(Protocol):
-    """How a net is run; debugging listens in here."""
-
-    def forward(self, net: Net) -> float:
-        """Run forward; returns the loss."""
-
-    def backward(self, net: Net) -> None:
-        """Run backward."""
-
-    def forward_step(self, net: Net, node: Node, run: Run) -> None:
-        """Run one step of :meth:`forward`."""
-
-    def backward_step(self, net: Net, node: Node, run: Run) -> None:
-        """Run one step of :meth:`backward`."""
-
-
-class PlainRunner:
-    """The net's own passes."""
-
-    def forward_step(self, net: Net, node: Node, run: Run) -> None:
-        """See :meth:`Net.run_forward`."""
-        net.run_forward(node, run)
-
-    def backward_step(self, net: Net, node: Node, run: Run) -> None:
-        """See :meth:`Net.run_backward`."""
-        net.run_backward(node, run)
-
-    def forward(self, net: Net) -> float:
-        """See :meth:`Net.forward_pass`."""
-        return net.forward_pass()
-
-    def backward(self, net: Net) -> None:
-        """See :meth:`Net.backward_pass`."""
-        net.backward_pass()
-
-
-@dataclass
-class Clock:
-    """Seconds by what they were spent on."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def time(self, what: str, call: Callable[..., Any], *args: Any) -> Any:
-        """Call and note how long it took."""
-        start = time.perf_counter()
-        result = call(*args)
-        took = time.perf_counter() - start
-        self.seconds[what] = self.seconds.get(what, 0.0) + took
-        return result
+Update = Callable[[slice], None]  # of a stretch of the arena
 
 
 @dataclass(frozen=True)
@@ -94,10 +31,16 @@ class Iterated:
     Attributes:
         losses: of each pass, over its whole batch.
         outputs: of the last pass; empty unless asked for.
+        wish: what a signal to any rank asked for before.
+        seconds: where each rank's time went in the iteration before.
+        updated: whether the parameters have been updated as well.
     """
 
     losses: tuple[float, ...]
     outputs: tuple[Output, ...]
+    wish: Wish = Wish.NONE
+    seconds: Sequence[RankSeconds] = ()
+    updated: bool = False
 
     @property
     def loss(self) -> float:
@@ -123,9 +66,15 @@ class Passes:
         self.shards = net.graph.shards
         self.rows = batch_of(net.graph)
         self.leaves = Leaves(passes * self.shards, sync.rank, sync.size)
-        self._loaded = (0, 0)
+        self.wish = Wish.NONE
+        self._bad = 0
+        self._iteration = 0
+        self._spent = RankSeconds()
         self._tree = TreeSum(net.arena.diff)
-        self._samples = make_samples(net, source, self.rows)
+        self._overlap = Overlap(net, sync, self._tree) if sync.size > 1 else None
+        self._statistics = Statistics(net, self.leaves, sync)
+        course = Course.of(net.graph, self.leaves)
+        self._samples = Samples(net.graph, source, course, sync)
 
     @property
     def batch(self) -> int:
@@ -137,27 +86,94 @@ class Passes:
         """Images of one iteration."""
         return self.batch * self.passes
 
-    def run(self, iteration: int, clock: Clock, wants_outputs: bool) -> Iterated:
+    def run(
+        self,
+        iteration: int,
+        clock: Clock,
+        wants_outputs: bool,
+        update: Update | None = None,
+    ) -> Iterated:
         """Compute an iteration's gradient, summed over its passes.
 
         It stops at the first loss that is not finite, with the net as it was then.
+
+        Args:
+            update: where there are several ranks, called with each stretch of the
+                arena as soon as its gradient is complete; on another thread.
         """
-        losses = np.zeros(self.leaves.total)
-        outputs = OutputSum(self.net)
-        self._tree.reset()
+        tally = self._begin(iteration, clock)
+        shown: dict[int, Values] = {}
         for leaf in self.leaves.owned:
-            if self.leaves.opens_group(leaf):
-                self.net.arena.diff[...] = 0
-            clock.time("data", self.load, iteration, leaf)
-            losses[leaf] = clock.time("forward", self.runner.forward, self.net)
-            if not np.isfinite(losses[leaf]):
+            if not self._forward(leaf, tally, clock):
                 break
             if wants_outputs and leaf >= self.leaves.total - self.shards:
-                outputs.join(self.net)
-            clock.time("backward", self.runner.backward, self.net)
-            if self.leaves.closes_group(leaf):
-                self._tree.add(last=leaf == self.leaves.owned[-1])
-        return Iterated(self._reduce(losses), outputs.summed())
+                shown[leaf % self.shards] = values_of(self.net)
+            if leaf != self.leaves.owned[-1]:
+                clock.time("backward", self.runner.backward, self.net)
+                if self.leaves.closes_group(leaf):
+                    self._tree.add()
+        updated = self._complete(tally, clock, update)
+        outputs = (
+            gather_shards(self.net, shown, self.shards, self.sync)
+            if wants_outputs and tally.finite
+            else ()
+        )
+        self._bad = int(np.isfinite(tally.losses).argmin())
+        losses = self._of_passes(tally)
+        return Iterated(losses, outputs, tally.wished, tally.seconds, updated)
+
+    def _begin(self, iteration: int, clock: Clock) -> Tally:
+        self._iteration = iteration
+        tally = Tally(self.leaves.total, self.sync.rank, self.sync.size)
+        tally.wish(self.wish)
+        tally.spent(self._spent)
+        self.wish = Wish.NONE
+        self._tree.reset()
+        self._statistics.begin()
+        clock.time("data", self._samples.begin, iteration)
+        return tally
+
+    def _forward(self, leaf: int, tally: Tally, clock: Clock) -> bool:
+        """Run a leaf forward; whether its loss is finite."""
+        if self.leaves.opens_group(leaf):
+            self.net.arena.diff[...] = 0
+        clock.time("data", self._load, leaf)
+        forward = self._statistics.forward
+        tally.losses[leaf] = clock.time("forward", forward, self.runner, leaf)
+        return bool(np.isfinite(tally.losses[leaf]))
+
+    def _complete(self, tally: Tally, clock: Clock, update: Update | None) -> bool:
+        """Run the last leaf backward, and sum over the ranks as its gradients come."""
+        own = tally.finite
+        if self._overlap is None:
+            if own:
+                clock.time("backward", self.runner.backward, self.net)
+                self._tree.complete()
+            return False
+
+        def then(part: slice) -> None:
+            if update and tally.finite:
+                update(part)
+
+        busy = self.sync.busy
+        self.sync.begin(tally.values, lambda: None)  # the others' losses come first
+        if own:
+            clock.time("backward", self._overlap.backward, self.runner, then)
+        else:
+            self._overlap.skip(then)
+        clock.time("wait", self.sync.finish)
+        clock.add("communication", self.sync.busy - busy)
+        if tally.finite:
+            self._statistics.exchange()
+        return update is not None
+
+    def spent(self, clock: Clock) -> None:
+        """Note where an iteration's time went, to tell the other ranks."""
+        seconds = clock.seconds
+        compute = sum(seconds.get(k, 0.0) for k in ("forward", "backward", "update"))
+        self._spent = RankSeconds(
+            seconds.get("data", 0.0), compute, seconds.get("wait", 0.0)
+        )
 
     def peek(self, iteration: int) -> float:
         """The loss of an iteration's first pass; nothing else comes of it."""
@@ -165,81 +181,28 @@ class Passes:
         arena = self.net.arena
         fixed = [s.slice for s in arena.segments if not s.param.trainable]
         statistics = [arena.data[at].copy() for at in fixed]
+        self._iteration = iteration
+        self._samples.begin(iteration)
         for leaf in self.leaves.owned:
             if leaf < self.shards:
-                self.load(iteration, leaf)
+                self._load(leaf)
                 losses[leaf] = self.net.forward_pass()
         for at, values in zip(fixed, statistics):
             arena.data[at] = values
         self.sync.reduce(losses)
         return float(sum(losses.tolist()))
 
-    def load(self, iteration: int, leaf: int) -> None:
+    def _load(self, leaf: int) -> None:
         """Put one leaf's samples into the net."""
-        self._loaded = (iteration, leaf)
-        number = iteration * self.leaves.total + leaf
-        rows, counts = self._samples(number)
+        rows, counts = self._samples.leaf(leaf)
         for name, values in rows.items():
             self.net.feed(name, values)
-        self.net.begin_pass(iteration, leaf * self.rows, counts)
+        self.net.begin_pass(self._iteration, leaf * self.rows, counts)
 
-    def load_again(self) -> None:
-        """Put the samples that were loaded last into the net once more."""
-        self.load(*self._loaded)
+    def load_bad(self) -> None:
+        """Put the samples of the first loss that was not finite into the net again."""
+        self._load(self._bad)
 
-    def _reduce(self, losses: np.ndarray) -> tuple[float, ...]:
-        """Sum the gradient and the losses over the ranks."""
-        self.sync.reduce(self.net.arena.diff)
-        self.sync.reduce(losses)
-        passes = losses.reshape(self.passes, self.shards)
+    def _of_passes(self, tally: Tally) -> tuple[float, ...]:
+        passes = tally.losses.reshape(self.passes, self.shards)
         return tuple(float(sum(shards.tolist())) for shards in passes)
-
-
-Samples = Callable[[int], tuple[Rows, Mapping[str, float]]]
-
-
-def make_samples(net: Net, source: Source, rows: int) -> Samples:
-    """What gives a shard's samples by its number since training began, and the counts
-    of labels of the batch that it is a part of, where a loss divides by them."""
-    shards = net.graph.shards
-    losses = losses_that_count(net.graph) if shards > 1 else []
-    if losses:
-        tops = {node.name: label_source(net.graph, node) or "" for node in losses}
-        layers = {node.name: node.layer for node in losses}
-        return _WholeBatches(source, rows, shards, layers, tops).shard
-    return lambda number: (source.read(number * rows, rows), {})
-
-
-class _WholeBatches:
-    """Reads whole batches and hands out their shards, so that labels can be counted."""
-
-    def __init__(
-        self,
-        source: Source,
-        rows: int,
-        shards: int,
-        layers: Mapping[str, Any],
-        tops: Mapping[str, str],
-    ) -> None:
-        self._source, self._rows, self._shards = source, rows, shards
-        self._layers, self._tops = layers, tops
-        self._held = -1
-        self._batch: Rows = {}
-        self._counts: dict[str, float] = {}
-
-    def shard(self, number: int) -> tuple[Rows, Mapping[str, float]]:
-        """Samples of one shard, and the counts of its whole batch."""
-        batch, shard = divmod(number, self._shards)
-        if batch != self._held:
-            self._read(batch)
-        part = slice(shard * self._rows, (shard + 1) * self._rows)
-        return {top: values[part] for top, values in self._batch.items()}, self._counts
-
-    def _read(self, batch: int) -> None:
-        count = self._shards * self._rows
-        self._batch = self._source.read(batch * count, count)
-        self._counts = {
-            name: float(layer.valid_count(self._batch[self._tops[name]]))
-            for name, layer in self._layers.items()
-        }
-        self._held = batch

@@ -8,29 +8,45 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netspec.errors import SpecError
+from netspec.errors import SpecError, UsageError
 from netspec.graph import Graph, Node
 from netspec.proto import SolverParameter
 from netspec.spec import Located
+from netspec.sync import Leaves
 
 MOST = 8  # shards by default: as many devices keep their bits
 LEAST_IMAGES = 16  # in a shard by default
+UNEVEN = 1.25  # times its fair share of images that a rank may have
 
 
 @dataclass(frozen=True)
 class Cut:
-    """The number of shards, and why it is that."""
+    """The number of shards, and why it is that.
+
+    Attributes:
+        exact: whether the ranks' sum has the bits that it has on one rank.
+    """
 
     shards: int
     reason: str
+    exact: bool = True
 
 
-def choose_cut(graph: Graph, solver: Located[SolverParameter]) -> Cut:
+def choose_cut(graph: Graph, solver: Located[SolverParameter], ranks: int = 1) -> Cut:
     """How the batch of an uncut training graph is cut.
 
     Raises:
         SpecError: the file asks for shards that the net cannot be cut into.
+        UsageError: the batch does not go round the ranks.
     """
+    cut = _cut_for_one(graph, solver)
+    if Leaves(cut.shards * solver.message.iter_size).groups % ranks == 0:
+        return cut
+    return _cut_for_ranks(graph, solver, cut, ranks)
+
+
+def _cut_for_one(graph: Graph, solver: Located[SolverParameter]) -> Cut:
+    """The cut as the files alone decide it."""
     asked = solver.message.shards
     batch = batch_of(graph)
     obstacle = _obstacle(graph)
@@ -47,6 +63,34 @@ def choose_cut(graph: Graph, solver: Located[SolverParameter]) -> Cut:
     if obstacle or graph.coupled:
         return Cut(1, obstacle or _coupling(graph.coupled[0]))
     return Cut(_default(batch), f"at least {LEAST_IMAGES} images a shard")
+
+
+def _cut_for_ranks(
+    graph: Graph, solver: Located[SolverParameter], cut: Cut, ranks: int
+) -> Cut:
+    """A cut for a number of ranks that the files' cut does not go round.
+
+    The least one that leaves no rank with much more than its share.
+    """
+    batch, passes = batch_of(graph), solver.message.iter_size
+    obstacle = _obstacle(graph) or (
+        _coupling(graph.coupled[0]) if graph.coupled else ""
+    )
+    candidates = [cut.shards] if obstacle else range(cut.shards, batch + 1)
+    possible = [s for s in candidates if batch % s == 0 and s * passes >= ranks]
+    if not possible:
+        why = f"; {obstacle}" if obstacle else ""
+        raise UsageError(
+            f"{ranks} ranks are asked for, and the {batch * passes} images of an "
+            f"iteration come in {cut.shards * passes} parts{why}.",
+            "Take fewer ranks, or set the solver's shards, or a larger batch or "
+            "iter_size.",
+        )
+    fair = batch * passes / ranks
+    loads = {s: -(-s * passes // ranks) * (batch // s) for s in possible}
+    even = [s for s in possible if loads[s] <= UNEVEN * fair]
+    shards = even[0] if even else min(possible, key=lambda s: loads[s])
+    return Cut(shards, f"for {ranks} ranks", exact=False)
 
 
 def _default(batch: int) -> int:

@@ -132,15 +132,19 @@ class Snapshot:
     @property
     def progress(self) -> Progress:
         """Where the run was."""
-        header = self.state.header
-        record = [Measured(t.iteration, t.metric) for t in header.plateau_record]
-        best = Measured(header.best.iteration, header.best.metric)
-        return Progress(
-            header.iter,
-            record,
-            best if header.HasField("best") else None,
-            list(header.kept),
-        )
+        return progress_of(self.state.header)
+
+
+def progress_of(header: SolverState) -> Progress:
+    """Where the run was that a state was written by."""
+    record = [Measured(t.iteration, t.metric) for t in header.plateau_record]
+    best = Measured(header.best.iteration, header.best.metric)
+    return Progress(
+        header.iter,
+        record,
+        best if header.HasField("best") else None,
+        list(header.kept),
+    )
 
 
 def read_snapshot(state_path: Path) -> Snapshot:

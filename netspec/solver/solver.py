@@ -15,7 +15,8 @@ from netspec.data.feeds import Feeds
 from netspec.files import find
 from netspec.net import Net
 from netspec.proto import SolverParameter
-from netspec.solver.banner import started
+from netspec.solver.balance import Balance
+from netspec.solver.banner import ranks_ready, started
 from netspec.solver.building import Settings, build_tests, build_training, seed_of
 from netspec.solver.check import check_solver, fault
 from netspec.solver.debug import TellingRunner
@@ -31,15 +32,16 @@ from netspec.solver.events import (
 )
 from netspec.solver.examiner import Examiner
 from netspec.solver.feeding import Stream
-from netspec.solver.files import SnapshotFiles, check_writable
+from netspec.solver.files import SnapshotFiles
 from netspec.solver.health import diverged, saturated
 from netspec.solver.keeper import Keeper
 from netspec.solver.passes import Callback, Clock, Iterated, Passes, PlainRunner
+from netspec.solver.samples import Course
 from netspec.solver.signals import Signals, Wish
 from netspec.solver.snapshot import Progress
-from netspec.solver.updates import RULES, update
+from netspec.solver.updates import RULES, Update, clips
 from netspec.spec import Located, read_solver
-from netspec.sync import Local, Synchronizer
+from netspec.sync import Leaves, Local, Synchronizer
 from netspec.weights import Report
 
 Path = str | PathLike[str]
@@ -56,6 +58,8 @@ class Solver:
         lean: let nets share memory and fuse layers; see :class:`netspec.Net`.
         listeners: told every event; see :mod:`netspec.solver.events`.
         sync: the other ranks, if there are any.
+        resume: a snapshot to go on from, as :meth:`restore` takes it. Where one is
+            found, no other weights are read.
 
     Attributes:
         net: the training net, built for one shard of its batch.
@@ -78,6 +82,7 @@ class Solver:
         lean: bool = False,
         listeners: Iterable[Listener] = (),
         sync: Synchronizer | None = None,
+        resume: Path | None = None,
     ) -> None:
         spec = _located(solver)
         check_solver(spec)
@@ -86,28 +91,42 @@ class Solver:
         self.listeners = list(listeners)
         self.callbacks: list[Callback] = []
         self._settings = Settings(seed_of(spec.message), device, lean)
-        self._training = build_training(spec, self._settings)
+        self._sync = sync or Local()
+        self._training = build_training(spec, self._settings, self._sync.size)
         self.net: Net = self._training.net
-        self._tests = build_tests(spec, self._settings, self.net)
+        self._tests = build_tests(spec, self._settings, self.net, self._sync)
         self._progress = Progress()
         self._losses: deque[float] = deque(maxlen=spec.message.average_loss)
         self._started = self._warned = False
-        self._assemble(sync or Local())
-        self._load_first(weights)
+        self._wish = Wish.NONE
+        self._assemble()
+        if resume is None or not self.restore(resume):
+            self._load_first(weights)
+        self._keeper.agree()
 
-    def _assemble(self, sync: Synchronizer) -> None:
+    def _assemble(self) -> None:
         """Make the parts that do the work, around the nets and the progress."""
-        spec, message, net = self._spec, self.parameters, self.net
+        spec, message, net, sync = self._spec, self.parameters, self.net, self._sync
         kinds = range(RULES[message.type].histories)
         self.histories = [_zeros_like(net.arena.data) for _ in kinds]
         self._examiner = Examiner(spec, self._tests, self._progress, self._emit)
         self._keeper = Keeper(
-            spec, net, self.histories, self._progress, self._settings.seed, self._emit
+            spec,
+            net,
+            self.histories,
+            self._progress,
+            self._settings.seed,
+            self._emit,
+            sync,
         )
         self._debug = TellingRunner(self._emit) if message.debug_info else None
-        self._stream = Stream(self._training.feeds)
+        leaves = Leaves(message.iter_size * net.graph.shards, sync.rank, sync.size)
+        course = Course.of(net.graph, leaves)
+        self._stream = Stream(self._training.feeds, course.beginning)
         runner = self._debug or PlainRunner()
         self.passes = Passes(net, self._stream, message.iter_size, sync, runner)
+        names = getattr(sync, "places", range(sync.size))
+        self._balance = Balance([str(name) for name in names])
 
     def _load_first(self, weights: Path | None) -> None:
         given = self.parameters.weights if weights is None else [fspath(weights)]
@@ -180,7 +199,7 @@ class Solver:
 
         What every iteration ends with; the iteration is not counted up.
         """
-        self._update(self.rate)
+        self._make_update(self.rate).whole()
 
     def test(self) -> list[TestResult]:
         """Run every test net once, now."""
@@ -245,8 +264,7 @@ class Solver:
             self._test_if_due()
             if self._examiner.verdict.stop:
                 return "plateau"
-            self._iterate()
-            wish = caught.take() if caught else Wish.NONE
+            wish = self._iterate_heeding(caught)
             if wish is Wish.SNAPSHOT:
                 self._keeper.attempt(self.snapshot)
             if wish is Wish.STOP:
@@ -254,38 +272,69 @@ class Solver:
                 return "signal"
         return "max_iter"
 
+    def _iterate_heeding(self, caught: Signals | None) -> Wish:
+        """Iterate; returns what signals ask for, the same on every rank.
+
+        With several ranks it is what they asked for before the iteration began.
+        """
+        several = self._sync.size > 1
+        if several and caught:
+            self.passes.wish = caught.take()
+        self._iterate()
+        if several:
+            return self._wish
+        return caught.take() if caught else Wish.NONE
+
     def _iterate(self) -> float:
         self._start()
         self._test_if_due()
-        now, rate, clock = self.iteration, self.rate, Clock()
+        now, rate, clock = self.iteration, self.rate, Clock(note=self._sync.note)
         if self._debug:
             self._debug.iteration = now
         display = _falls_on(now, self.parameters.display)
         with np.errstate(all="ignore"):  # what is not finite is looked for, below
-            for callback in self.callbacks:
-                callback.on_start()
-            done = self.passes.run(now, clock, display)
-            self._check_loss(done.loss)
-            for callback in self.callbacks:
-                callback.on_gradients_ready()
-            clock.time("update", self._update, rate)
+            done = self._pass(now, rate, display, clock)
+        self.passes.spent(clock)
+        self._wish = done.wish
         self._losses.append(done.loss)
         self._progress.iteration += 1
         self._tell(done, now, rate, display, Timings(**clock.seconds))
+        for warning in self._balance.see(done.seconds):
+            self._emit(warning)
+        self._sync.note("snapshot")
         self._keeper.write_if_due()
         return done.loss
 
-    def _update(self, rate: float) -> None:
-        net, now = self.net, self.iteration
-        update(net.ops, net.arena, self.histories, self.parameters, now, rate)
+    def _pass(self, now: int, rate: float, display: bool, clock: Clock) -> Iterated:
+        """Compute the gradient and update the parameters."""
+        update = self._make_update(rate)
+        for callback in self.callbacks:
+            callback.on_start()
+        early = update.part if self._updates_early else None
+        done = self.passes.run(now, clock, display, early)
+        self._check_loss(done.loss)
+        for callback in self.callbacks:
+            callback.on_gradients_ready()
+        if not done.updated:
+            clock.time("update", update.whole)
         if self._debug:
-            self._debug.updated(net)
+            self._debug.updated(self.net)
+        return done
+
+    @property
+    def _updates_early(self) -> bool:
+        """Whether a bucket may be updated before the whole gradient is there."""
+        return not (self.callbacks or self._debug or clips(self.parameters))
+
+    def _make_update(self, rate: float) -> Update:
+        net, now = self.net, self.iteration
+        return Update(net.ops, net.arena, self.histories, self.parameters, now, rate)
 
     def _check_loss(self, loss: float) -> None:
         if not math.isfinite(loss):
             kept = self._keeper.last
             state = str(kept.state) if kept else ""
-            self.passes.load_again()
+            self.passes.load_bad()
             raise diverged(self.net, self.iteration, loss, state)
         warning = saturated(loss, self.iteration)
         if warning and not self._warned:
@@ -293,6 +342,7 @@ class Solver:
             self._emit(warning)
 
     def _test_if_due(self) -> None:
+        self._sync.note("test")
         if self._examiner.run_if_due():
             self._keeper.attempt(self._keeper.write_best)
 
@@ -328,8 +378,10 @@ class Solver:
             return
         self._started = True
         if self.parameters.snapshot or snapshots:
-            check_writable(self._keeper.prefix)
+            self._keeper.prepare()
         self._emit(self.facts())
+        if self._sync.size > 1:
+            self._emit(ranks_ready(self._sync))
         self._examiner.warn()
 
     def facts(self) -> Started:

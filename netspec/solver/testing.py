@@ -1,4 +1,8 @@
-"""Running a test net: Caffe's number of batches, or the whole set exactly once."""
+"""Running a test net: Caffe's number of batches, or the whole set exactly once.
+
+Ranks take the batches in turn, and add up what they find in the order of the data, so
+that a result does not depend on their number.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from netspec.data.feeds import Feeds
 from netspec.data.prefetch import Range
 from netspec.errors import SpecError
@@ -14,8 +20,9 @@ from netspec.graph.batch import with_batch
 from netspec.net import Net
 from netspec.solver.events import Output
 from netspec.solver.feeding import Rows, read_ahead
-from netspec.solver.outputs import OutputSum
+from netspec.solver.outputs import OutputSum, Packing, Values, values_of
 from netspec.solver.shards import batch_of
+from netspec.sync import Local, Synchronizer
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class Test:
             is that net.
         feeds: of its data layers.
         batches: batches a test; None: the whole set once.
+        sync: the other ranks, if there are any.
 
     Raises:
         SpecError: the whole set is asked for, and the net reads none.
@@ -52,9 +60,15 @@ class Test:
     __test__ = False  # pytest: not a test class
 
     def __init__(
-        self, net: Net, feeds: Feeds, batches: int | None, owner: Net | None = None
+        self,
+        net: Net,
+        feeds: Feeds,
+        batches: int | None,
+        owner: Net | None = None,
+        sync: Synchronizer | None = None,
     ) -> None:
         self.net, self.feeds, self.batches = net, feeds, batches
+        self._sync = sync or Local()
         self._owner = owner
         self.batch = batch_of(net.graph)
         if batches is None and not feeds.by_layer:
@@ -78,16 +92,44 @@ class Test:
         """
         start = time.perf_counter()
         ranges = list(self._ranges(number))
-        outputs, loss = OutputSum(self.net, self._by_row(ranges)), 0.0
-        with read_ahead(self.feeds, iter(ranges)) as stream:
-            for (first, rows), samples in zip(ranges, _or_nothing(stream, self.feeds)):
-                net = self.net if rows == self.batch else self._rest
-                loss += rows * self._pass(net, first, samples)
-                outputs.add(net, rows)
+        outputs, loss = OutputSum(self.net.graph, self._by_row(ranges)), 0.0
+        for (_, rows), (found, of_batch) in zip(ranges, self._results(ranges)):
+            loss += rows * of_batch
+            outputs.add(found, rows)
         images = sum(rows for _, rows in ranges)
         seconds = time.perf_counter() - start
         means = outputs.summed(images)
         return Scores(means, loss / images, images, seconds, self.whole_set)
+
+    def _results(self, ranges: list[Range]) -> Iterator[tuple[Values, float]]:
+        """Outputs and loss of every batch, in order, whichever rank it was."""
+        rank, size = self._sync.rank, self._sync.size
+        with read_ahead(self.feeds, ranges[rank::size]) as stream:
+            own = map(self._run, ranges[rank::size], _or_nothing(stream, self.feeds))
+            if size == 1:
+                yield from own
+                return
+            for first in range(0, len(ranges), size):
+                yield from self._exchange(own, min(size, len(ranges) - first))
+
+    def _exchange(
+        self, own: Iterator[tuple[Values, float]], batches: int
+    ) -> Iterator[tuple[Values, float]]:
+        """The results of one batch of each rank."""
+        packing = Packing(self.net.graph)
+        matrix = np.zeros((batches, 1 + packing.width))
+        if self._sync.rank < batches:
+            values, matrix[self._sync.rank, 0] = next(own)
+            packing.pack(values, matrix[self._sync.rank, 1:])
+        self._sync.reduce(matrix.reshape(-1))
+        for row in matrix:
+            yield packing.unpack(row[1:]), float(row[0])
+
+    def _run(self, stretch: Range, samples: Rows) -> tuple[Values, float]:
+        first, rows = stretch
+        net = self.net if rows == self.batch else self._rest
+        loss = self._pass(net, first, samples)
+        return values_of(net), loss
 
     def _by_row(self, ranges: list[Range]) -> list[str]:
         """Outputs with a row an image, where batches of two sizes are averaged."""

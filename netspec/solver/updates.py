@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -71,30 +72,71 @@ def rule(
     return register
 
 
-def update(
-    ops: Any,
-    arena: Arena,
-    histories: Sequence[Array],
-    solver: SolverParameter,
-    iteration: int,
-    rate: float,
-) -> None:
-    """Step every parameter; *arena.diff* holds the sum over iter_size passes.
+class Update:
+    """One step of the parameters; *arena.diff* holds the sum over iter_size passes.
 
     Args:
         iteration: from 0.
         rate: the learning rate, before lr_mult.
     """
-    kind = RULES[solver.type]
-    rate = rate * kind.correction(solver, iteration)
-    steps = make_steps(arena, solver, rate, gradient_scale(ops, arena, solver))
-    kind.apply(ops, (arena.data, arena.diff, *histories), steps, solver)
+
+    def __init__(
+        self,
+        ops: Any,
+        arena: Arena,
+        histories: Sequence[Array],
+        solver: SolverParameter,
+        iteration: int,
+        rate: float,
+    ) -> None:
+        self._ops, self._arena, self._solver = ops, arena, solver
+        self._histories = histories
+        self._kind = RULES[solver.type]
+        self._rate = rate * self._kind.correction(solver, iteration)
+
+    def whole(self) -> None:
+        """Step every parameter."""
+        scale = gradient_scale(self._ops, self._arena, self._solver)
+        self._apply(make_steps(self._arena, self._solver, self._rate, scale))
+
+    def part(self, part: slice) -> None:
+        """Step a stretch of the arena, where gradients are not clipped."""
+        self._apply(_inside(self._unclipped, part))
+
+    @cached_property
+    def _unclipped(self) -> Steps:
+        scale = 1.0 / self._solver.iter_size
+        return make_steps(self._arena, self._solver, self._rate, scale)
+
+    def _apply(self, steps: Steps) -> None:
+        arrays = (self._arena.data, self._arena.diff, *self._histories)
+        self._kind.apply(self._ops, arrays, steps, self._solver)
+
+
+def _inside(steps: Steps, part: slice) -> Steps:
+    """What of some steps lies in a stretch."""
+    start = np.maximum(steps.start, part.start)
+    stop = np.minimum(steps.stop, part.stop)
+    in_part = start < stop
+    return replace(
+        steps,
+        start=start[in_part],
+        stop=stop[in_part],
+        rate=steps.rate[in_part],
+        l2=steps.l2[in_part],
+        l1=steps.l1[in_part],
+    )
+
+
+def clips(solver: SolverParameter) -> bool:
+    """Whether a step depends on the norm of the whole gradient."""
+    return solver.clip_gradients >= 0
 
 
 def gradient_scale(ops: Any, arena: Arena, solver: SolverParameter) -> float:
     """The factor of clipping and of the mean over iter_size."""
     scale = 1.0 / solver.iter_size
-    if solver.clip_gradients < 0:
+    if not clips(solver):
         return scale
     squares = sum(ops.sum_squares(arena.diff[s.slice]) for s in arena.segments)
     norm = math.sqrt(squares)

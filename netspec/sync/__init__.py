@@ -2,6 +2,7 @@
 
 from netspec.sync.base import Synchronizer
 from netspec.sync.local import Local
+from netspec.sync.messages import share_bytes
 from netspec.sync.tree import Leaves, TreeSum
 
-__all__ = ["Leaves", "Local", "Synchronizer", "TreeSum"]
+__all__ = ["Leaves", "Local", "Synchronizer", "TreeSum", "share_bytes"]

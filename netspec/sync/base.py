@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 Array = Any
@@ -10,23 +11,39 @@ Array = Any
 class Synchronizer(Protocol):
     """One rank's end of the conversation; calls are made by all ranks alike.
 
+    Sums go on with the tree of :mod:`netspec.sync.tree`: partners at distance 1, then
+    2, then 4, so that their bits do not depend on :attr:`size`.
+
     Attributes:
         rank: this rank, from 0.
         size: number of ranks.
+        busy: seconds spent on the buckets of :meth:`begin` so far.
+
+    Every call may raise DeviceError: a rank is lost; it is named.
     """
 
     rank: int
     size: int
+    busy: float
 
     def reduce(self, bucket: Array) -> None:
-        """Replace *bucket* (contiguous, 1-D) by its sum over the ranks, on every rank.
+        """Replace *bucket* (contiguous, 1-D) by its sum over the ranks, on all."""
 
-        The sum goes on with the tree of :mod:`netspec.sync.tree`: partners at
-        distance 1, then 2, then 4, so that the bits do not depend on :attr:`size`.
+    def begin(self, bucket: Array, then: Callable[[], None]) -> None:
+        """Start :meth:`reduce` of a bucket, and go on; buckets are summed in order.
+
+        Nobody may touch the bucket until *then* is called, once it is summed, which
+        may happen on another thread.
         """
+
+    def finish(self) -> None:
+        """Wait for all that was begun; raises what went wrong with it."""
 
     def broadcast(self, bucket: Array, root: int = 0) -> None:
         """Replace *bucket* by that of rank *root*."""
 
     def barrier(self) -> None:
         """Wait until every rank is here."""
+
+    def note(self, activity: str) -> None:
+        """Say what this rank is at, for whoever asks what it is stuck in."""

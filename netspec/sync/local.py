@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from netspec.sync.base import Array
 
 
@@ -10,12 +12,23 @@ class Local:
 
     rank = 0
     size = 1
+    busy = 0.0
 
     def reduce(self, bucket: Array) -> None:
         """The sum over one rank."""
+
+    def begin(self, bucket: Array, then: Callable[[], None]) -> None:
+        """The sum over one rank, complete at once."""
+        then()
+
+    def finish(self) -> None:
+        """Nothing is under way."""
 
     def broadcast(self, bucket: Array, root: int = 0) -> None:
         """Everybody has it."""
 
     def barrier(self) -> None:
         """Everybody is here."""
+
+    def note(self, activity: str) -> None:
+        """Nobody asks."""

@@ -8,7 +8,8 @@ equal *groups*; a group's leaves add up in order, and the groups in a binary tre
 
 The tree depends on the number of leaves alone.  A rank that owns 2^k neighbouring
 groups adds up its own subtree, and the ranks go on with the same tree, so every such
-number of ranks gives the same bits.
+number of ranks gives the same bits.  Another number of ranks shares the leaves out as
+evenly as it can; its sums are equal within rounding.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Leaves:
 
     Attributes:
         total: leaves of the iteration over all ranks.
-        rank, size: whose leaves; *size* must be a power of two up to :attr:`groups`.
+        rank, size: whose leaves; every rank owns at least one.
     """
 
     total: int
@@ -33,13 +34,21 @@ class Leaves:
     size: int = 1
 
     def __post_init__(self) -> None:
-        if self.total < 1 or self.groups % self.size:
+        if not 1 <= self.size <= self.total:
             raise ValueError(f"{self.total} leaves do not go round {self.size} ranks")
 
     @property
+    def exact(self) -> bool:
+        """Whether the sum has the bits that it has on one rank."""
+        return (self.total & -self.total) % self.size == 0
+
+    @property
     def groups(self) -> int:
-        """Groups of all ranks: the greatest power of two that divides the leaves."""
-        return self.total & -self.total
+        """Groups of all ranks: the greatest power of two that divides the leaves.
+
+        Where ranks do not divide that, each leaf is a group of its own.
+        """
+        return self.total & -self.total if self.exact else self.total
 
     @property
     def group_size(self) -> int:
@@ -48,9 +57,9 @@ class Leaves:
 
     @property
     def owned(self) -> range:
-        """This rank's leaves."""
-        share = self.total // self.size
-        return range(self.rank * share, (self.rank + 1) * share)
+        """This rank's leaves, one after the other."""
+        first, end = (r * self.total // self.size for r in (self.rank, self.rank + 1))
+        return range(first, end)
 
     def opens_group(self, leaf: int) -> bool:
         """Whether a leaf is the first of its group."""
@@ -69,7 +78,7 @@ class TreeSum:
 
     Args:
         bucket: the array that holds each group's sum when :meth:`add` is called, and
-            the total after the last call.
+            the total after :meth:`complete`, which the last group takes instead.
     """
 
     def __init__(self, bucket: Array) -> None:
@@ -81,18 +90,24 @@ class TreeSum:
         """Begin another sum."""
         self._added = 0
 
-    def add(self, last: bool) -> None:
-        """Take in what the bucket holds now; *last*: no group follows."""
+    def add(self) -> None:
+        """Take in a group, the sum of which the bucket holds now; more will follow."""
         level = 0
         while self._added >> level & 1:
             self._bucket += self._levels[level]
             level += 1
         self._added += 1
-        if not last:
-            self._store(level)
-
-    def _store(self, level: int) -> None:
         if level == len(self._levels):
             self._levels.append(self._bucket.copy())
         else:
             self._levels[level][...] = self._bucket
+
+    def complete(self, part: slice = slice(None)) -> None:
+        """Add all groups before to the last one, which the bucket holds now.
+
+        Args:
+            part: of the bucket; one may be complete while others are not.
+        """
+        for level, values in enumerate(self._levels):
+            if self._added >> level & 1:
+                self._bucket[part] += values[part]

@@ -8,7 +8,7 @@ import pytest
 from netspec.backends.reference.update import UpdateOps
 from netspec.errors import SpecError
 from netspec.proto import SolverParameter
-from netspec.solver.updates import RULES, gradient_scale, make_steps, update
+from netspec.solver.updates import RULES, Update, gradient_scale, make_steps
 
 
 def arena(sizes=(3, 5), lr_mult=(1.5, 0.0), decay_mult=(0.5, 3.0)):
@@ -59,7 +59,7 @@ def test_weight_decay_is_not_divided_by_iter_size():
     a.diff[:] = 0
     before = a.data.copy()
     solver = SolverParameter(weight_decay=0.5, iter_size=4)
-    update(UpdateOps(), a, [a.data * 0], solver, iteration=0, rate=0.125)
+    Update(UpdateOps(), a, [a.data * 0], solver, iteration=0, rate=0.125).whole()
     for s in a.segments:
         expected = before[s.slice] * (1 - 0.125 * 0.5 * s.decay_mult)
         np.testing.assert_allclose(a.data[s.slice], expected, rtol=1e-12)
@@ -70,7 +70,8 @@ def test_adams_first_step_is_the_rate():
     a = arena(lr_mult=(1.0, 1.0))
     before = a.data.copy()
     solver = SolverParameter(type="Adam", momentum=0.85, momentum2=0.96, delta=0)
-    update(UpdateOps(), a, [a.data * 0, a.data * 0], solver, iteration=0, rate=0.01)
+    histories = [a.data * 0, a.data * 0]
+    Update(UpdateOps(), a, histories, solver, iteration=0, rate=0.01).whole()
     for s in a.segments:
         step = before[s.slice] - a.data[s.slice]
         np.testing.assert_allclose(step, 0.01 * np.sign(a.diff[s.slice]), rtol=1e-6)

@@ -23,8 +23,10 @@ def run_rank(values, rank, size):
         if leaves.opens_group(leaf):
             bucket[:] = 0
         bucket += values[leaf]
-        if leaves.closes_group(leaf):
-            tree.add(last=leaf == leaves.owned[-1])
+        if leaves.closes_group(leaf) and leaf != leaves.owned[-1]:
+            tree.add()
+    tree.complete(slice(0, 5))
+    tree.complete(slice(5, None))
     return bucket
 
 
@@ -86,10 +88,25 @@ def test_ranks_share_the_leaves_out(size, times):
     assert [leaf for share in shares for leaf in share] == list(range(total))
 
 
-@pytest.mark.parametrize(("total", "size"), [(0, 1), (6, 4), (3, 2)])
+@pytest.mark.parametrize(("total", "size"), [(0, 1), (2, 3), (7, 8)])
 def test_leaves_that_do_not_go_round(total, size):
     with pytest.raises(ValueError, match="do not go round"):
         Leaves(total, 0, size)
+
+
+@given(st.integers(1, 40), st.data())
+def test_any_number_of_ranks_shares_the_leaves_out(total, data):
+    size = data.draw(st.integers(1, total))
+    shares = [Leaves(total, rank, size).owned for rank in range(size)]
+    assert [leaf for share in shares for leaf in share] == list(range(total))
+    lengths = {len(share) for share in shares}
+    assert max(lengths) - min(lengths) <= 1
+    values = gradients(total)
+    ranks = [run_rank(values, rank, size) for rank in range(size)]
+    # Sums of at most 40 float32, in another order.
+    total_abs = np.abs(values).sum(0)
+    off = np.abs(np.sum(ranks, axis=0) - run_rank(values, 0, 1))
+    assert (off <= 40 * 6e-8 * total_abs).all()
 
 
 def test_a_sum_can_be_begun_again():
@@ -100,7 +117,9 @@ def test_a_sum_can_be_begun_again():
         tree.reset()
         for i, value in enumerate(values):
             bucket[:] = value
-            tree.add(last=i == 3)
+            if i < 3:
+                tree.add()
+        tree.complete()
         np.testing.assert_array_equal(bucket, by_recursion(values))
 
 

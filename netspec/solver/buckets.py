@@ -1,0 +1,89 @@
+"""Buckets of the gradient arena: what is summed over ranks as one.
+
+Backward finishes the gradients of the last layers first, so buckets are cut from the
+arena's end, and each is summed while earlier layers are still in backward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from netspec.net import Net
+from netspec.solver.running import Runner
+from netspec.sync import Synchronizer, TreeSum
+
+LEAST, MOST = 1 << 20, 1 << 22  # elements of a bucket: 4 MiB to 16 MiB of float32
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A stretch of the arena.
+
+    Attributes:
+        ready: index of the backward step after which its gradients are complete.
+    """
+
+    slice: slice
+    ready: int
+
+
+def cut_buckets(net: Net, least: int = LEAST, most: int = MOST) -> list[Bucket]:
+    """The arena in buckets: whole parameters, or pieces of them; the last first."""
+    found: list[Bucket] = []
+    ready, end = -1, len(net.arena.diff)
+    stop = end
+    finished = _finishing_steps(net)
+    for i in reversed(range(len(net.arena.segments))):
+        segment = net.arena.segments[i]
+        ready = max(ready, finished.get(i, -1))
+        if stop - segment.start >= least or i == 0:
+            found.extend(_pieces(segment.start, stop, most, ready))
+            stop = segment.start
+    return found
+
+
+def _finishing_steps(net: Net) -> dict[int, int]:
+    """The last backward step that adds to each parameter's gradient."""
+    steps = enumerate(node for node, _ in net.backward_steps)
+    return {p: k for k, node in steps for p in node.params}
+
+
+def _pieces(start: int, stop: int, most: int, ready: int) -> Iterator[Bucket]:
+    pieces = -(-(stop - start) // most)
+    for i in reversed(range(pieces)):
+        a, b = (start + (stop - start) * j // pieces for j in (i, i + 1))
+        yield Bucket(slice(a, b), ready)
+
+
+class Overlap:
+    """The backward pass of a rank's last leaf, with sums over ranks under way.
+
+    Args:
+        tree: holds the rank's own leaves before the last.
+    """
+
+    def __init__(self, net: Net, sync: Synchronizer, tree: TreeSum) -> None:
+        self._net, self._sync, self._tree = net, sync, tree
+        self.buckets = cut_buckets(net)
+
+    def backward(self, runner: Runner, then: Callable[[slice], None]) -> None:
+        """Run backward; *then* is called with each bucket that is summed."""
+        waiting = list(reversed(self.buckets))
+        self._begin(waiting, -1, then)
+        for k, (node, run) in enumerate(self._net.backward_steps):
+            runner.backward_step(self._net, node, run)
+            self._begin(waiting, k, then)
+
+    def skip(self, then: Callable[[slice], None]) -> None:
+        """Take part in the sums without a gradient: this one is not finite."""
+        self._begin(list(reversed(self.buckets)), len(self._net.backward_steps), then)
+
+    def _begin(
+        self, waiting: list[Bucket], step: int, then: Callable[[slice], None]
+    ) -> None:
+        while waiting and waiting[-1].ready <= step:
+            at = waiting.pop().slice
+            self._tree.complete(at)
+            self._sync.begin(self._net.arena.diff[at], partial(then, at))

@@ -1,0 +1,196 @@
+"""Ranks that talk through MPI, by mpi4py (extra ``mpi``)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netspec.errors import UsageError
+from netspec.sync.background import Background
+from netspec.sync.base import Array
+from netspec.sync.doubling import reduce_tree
+from netspec.sync.pulse import Activity, Pulse
+
+LIMIT = 300.0  # seconds to wait for a rank before the run is ended
+_PIECE = 1 << 26  # bytes of one message of a broadcast
+_EAGER = 20  # looks at a message under way before the thread sleeps in between
+_NAPS = (50e-6, 1e-3)  # shortest and longest sleep, in seconds
+
+
+def load_mpi() -> Any:
+    """mpi4py's MPI module, not yet initialised.
+
+    Raises:
+        UsageError: it or an MPI library is missing.
+    """
+    try:
+        import mpi4py
+
+        mpi4py.rc.initialize = False
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise UsageError(
+            f"ranks need mpi4py and an MPI library: {error}.",
+            "Install them: pip install 'netspec[mpi]'.",
+        ) from None
+    return MPI
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one rank runs."""
+
+    rank: int
+    host: str
+    process: int
+    cores: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"rank {self.rank} (process {self.process} on {self.host})"
+
+
+class Mpi:
+    """One rank of MPI's world; see :class:`netspec.sync.Synchronizer`.
+
+    Args:
+        limit: seconds to wait for a rank before the run is ended.
+
+    Attributes:
+        places: where each rank runs.
+        library: name and version of the MPI library.
+
+    Raises:
+        UsageError: no mpi4py, or an MPI that does not allow threads.
+    """
+
+    def __init__(self, limit: float = LIMIT) -> None:
+        self._mpi = load_mpi()
+        if not self._mpi.Is_initialized():
+            self._mpi.Init_thread(self._mpi.THREAD_MULTIPLE)
+        if self._mpi.Query_thread() < self._mpi.THREAD_MULTIPLE:
+            raise UsageError(
+                "this MPI library does not let several threads send.",
+                "Use one built with MPI_THREAD_MULTIPLE.",
+            )
+        self._world = self._mpi.COMM_WORLD
+        self.rank, self.size = self._world.rank, self._world.size
+        self.library = " ".join(map(str, _vendor(self._mpi)))
+        self.places: list[Place] = self._world.allgather(_here(self.rank))
+        self._background = Background("netspec-sync")
+        names = [str(place) for place in self.places]
+        self._pulse = Pulse(self._mpi, self._world.Dup(), names, limit, self.end)
+        self._port = _MpiPort(self._mpi, self._world.Dup(), self._pulse)
+        self._own_port = _MpiPort(self._mpi, self._world.Dup(), self._pulse)
+
+    @property
+    def busy(self) -> float:
+        """Seconds spent on buckets so far."""
+        return self._background.busy
+
+    @property
+    def neighbours(self) -> list[Place]:
+        """The ranks of this rank's machine, itself included."""
+        host = self.places[self.rank].host
+        return [place for place in self.places if place.host == host]
+
+    def reduce(self, bucket: Array) -> None:
+        """See :class:`netspec.sync.Synchronizer`."""
+        with Activity(self._pulse):
+            self._port.reduce(bucket)
+
+    def begin(self, bucket: Array, then: Callable[[], None]) -> None:
+        """See :class:`netspec.sync.Synchronizer`."""
+
+        def job() -> None:
+            self._own_port.reduce(bucket)
+            then()
+
+        self._background.do(job)
+
+    def finish(self) -> None:
+        """See :class:`netspec.sync.Synchronizer`."""
+        with Activity(self._pulse):
+            self._background.finish()
+
+    def broadcast(self, bucket: Array, root: int = 0) -> None:
+        """See :class:`netspec.sync.Synchronizer`."""
+        values = bucket.view(np.uint8)
+        with Activity(self._pulse):
+            for first in range(0, len(values), _PIECE):
+                part = values[first : first + _PIECE]
+                self._port.wait(self._port.comm.Ibcast(part, root))
+
+    def barrier(self) -> None:
+        """See :class:`netspec.sync.Synchronizer`."""
+        with Activity(self._pulse):
+            self._port.wait(self._port.comm.Ibarrier())
+
+    def note(self, activity: str) -> None:
+        """See :class:`netspec.sync.Synchronizer`."""
+        self._pulse.at(activity)
+
+    def close(self) -> None:
+        """Part from the other ranks, once all are done."""
+        self.barrier()
+        self._pulse.close()
+
+    def end(self, message: str, code: int = 5) -> None:
+        """End all ranks at once with an exit code, after saying why."""
+        print(f"netspec: {message}", file=sys.stderr, flush=True)
+        self._world.Abort(code)
+
+
+class _MpiPort:
+    """Sends and receives on a communicator of its own, for one thread."""
+
+    def __init__(self, mpi: Any, comm: Any, pulse: Pulse) -> None:
+        self._mpi, self.comm, self._pulse = mpi, comm, pulse
+        self.rank, self.size = comm.rank, comm.size
+        self._spare = np.empty(0, np.uint8)
+
+    def reduce(self, bucket: Array) -> None:
+        """Sum *bucket* over the ranks."""
+        if self._spare.nbytes < bucket.nbytes:
+            self._spare = np.empty(bucket.nbytes, np.uint8)
+        spare = self._spare[: bucket.nbytes].view(bucket.dtype)
+        reduce_tree(self, bucket, spare)
+
+    def send(self, partner: int, values: Array) -> None:
+        """See :class:`netspec.sync.doubling.Port`."""
+        self.wait(self.comm.Isend(values, partner))
+
+    def receive(self, partner: int, into: Array) -> None:
+        """See :class:`netspec.sync.doubling.Port`."""
+        self.wait(self.comm.Irecv(into, partner))
+
+    def swap(self, partner: int, values: Array, into: Array) -> None:
+        """See :class:`netspec.sync.doubling.Port`."""
+        self.wait(self.comm.Irecv(into, partner), self.comm.Isend(values, partner))
+
+    def wait(self, *requests: Any) -> None:
+        """Wait for messages under way; other threads and ranks may use the core."""
+        looks, (nap, longest) = 0, _NAPS
+        while not self._mpi.Request.Testall(list(requests)):
+            self._pulse.check()
+            looks += 1
+            time.sleep(0 if looks < _EAGER else nap)
+            nap = min(longest, nap * 1.1) if looks >= _EAGER else nap
+
+
+def _here(rank: int) -> Place:
+    cores: tuple[int, ...] = ()
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        cores = tuple(sorted(os.sched_getaffinity(0)))
+    return Place(rank, socket.gethostname(), os.getpid(), cores)
+
+
+def _vendor(mpi: Any) -> tuple[str, str]:
+    name, version = mpi.get_vendor()
+    return name, ".".join(map(str, version))
