@@ -47,10 +47,10 @@ def _finish(
     notes = (new or model).notes
     if not request.verify:
         return Outcome(files, notes)
-    return Outcome(files, notes, _certificate(model, files, request, new or model))
+    return Outcome(files, notes, certificate_of(model, files, request, new or model))
 
 
-def _certificate(
+def certificate_of(
     model: Model, files: tuple[Path, ...], request: Request, new: Model
 ) -> Certificate:
     """Read back what was written, and run it beside the model that it came from."""
