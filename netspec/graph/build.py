@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from netspec.errors import NetspecError, SpecError
 from netspec.graph.draft import Draft
@@ -14,7 +15,8 @@ from netspec.graph.splits import insert_splits
 from netspec.layers import LAYERS
 from netspec.layers.base import Layer, Shapes
 from netspec.layers.fillers import check_fillers
-from netspec.proto import TEST, TRAIN, NetParameter
+from netspec.layers.user_code import UserCode
+from netspec.proto import TEST, TRAIN, LayerParameter, NetParameter
 from netspec.shapes import Shape, describe
 from netspec.spec import Located, filter_net
 
@@ -43,8 +45,12 @@ def build_graph(
     level: int = 0,
     stages: Sequence[str] = (),
     feeding: Feeding | None = None,
+    code: UserCode | None = None,
 ) -> Graph:
     """The graph of the layers that a net has in one phase.
+
+    Args:
+        code: leave to run the net's Python layers; see :mod:`netspec.layers.user_code`.
 
     Raises:
         SpecError: with file, line, column and layer, for whatever Caffe refuses when
@@ -54,7 +60,7 @@ def build_graph(
     net = filter_net(net, phase, level, stages)
     phase = net.message.state.phase
     drafts = insert_splits(_drafts(net), _losses(net))
-    builder = _Builder(phase, feeding or Feeding(), net.file)
+    builder = _Builder(phase, feeding or Feeding(), net.file, code)
     for draft in drafts:
         try:
             builder.add(draft)
@@ -69,13 +75,15 @@ def check_structure(
     """Refuse what is wrong in a net whatever its shapes are.
 
     For nets whose data is not at hand: every layer's own message, names, and the
-    numbers of bottoms and tops.
+    numbers of bottoms and tops. What a Python layer takes, only its code knows.
 
     Raises:
         SpecError: with file, line, column and layer.
     """
     net = filter_net(net, phase, level, stages)
     for draft in insert_splits(_drafts(net), _losses(net)):
+        if draft.proto.type in LAYERS and LAYERS[draft.proto.type].runs_code:
+            continue
         try:
             layer = _make_layer(draft.proto, net.message.state.phase, net.file)
             layer.check_arity(len(draft.proto.bottom), _tops_wanted(layer))
@@ -115,8 +123,10 @@ class _Stage:
 class _Builder:
     """Adds layers one by one; holds the blobs and parameters known so far."""
 
-    def __init__(self, phase: int, feeding: Feeding, file: str) -> None:
-        self.phase, self.file = phase, file
+    def __init__(
+        self, phase: int, feeding: Feeding, file: str, code: UserCode | None
+    ) -> None:
+        self.phase, self.file, self.code = phase, file, code
         self.feeding = feeding
         self.blobs: dict[str, Shape] = {}
         self.unread: set[str] = set()
@@ -126,7 +136,7 @@ class _Builder:
 
     def add(self, draft: Draft) -> None:
         proto = draft.proto
-        layer = _make_layer(proto, self.phase, self.file)
+        layer = _make_layer(proto, self.phase, self.file, self.code)
         bottom = tuple(self.blobs[name] for name in proto.bottom)
         layer.check_arity(len(bottom), _tops_wanted(layer))
         self._check_names(layer)
@@ -223,13 +233,16 @@ class _Builder:
         )
 
 
-def _make_layer(proto, phase: int, file: str) -> Layer:  # type: ignore[no-untyped-def]
+def _make_layer(
+    proto: LayerParameter, phase: int, file: str, code: UserCode | None = None
+) -> Layer:
     try:
         kind = LAYERS[proto.type]
     except SpecError as error:
         error.field = "type"
         raise
-    return kind(proto, phase, file)
+    given: dict[str, Any] = {"code": code} if kind.runs_code else {}
+    return kind(proto, phase, file, **given)
 
 
 def _tops_wanted(layer: Layer) -> int:

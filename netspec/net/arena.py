@@ -40,6 +40,9 @@ def make_params(
     arena.fill(seed)
     own = map(arena.blob, arena.segments)
     blobs = [lent[i] if i in lent else next(own) for i in range(len(graph.params))]
+    for node in graph.nodes:
+        if lent.keys().isdisjoint(node.params):
+            node.layer.start([blobs[p].data for p in node.params])
     return arena, blobs
 
 

@@ -34,17 +34,26 @@ class Memory:
         self._plan = plan
         self._written = written_diffs(self.graph)
         self._data, self._diff = data_storage(self.graph), diff_storage(self.graph)
+        self._grown: dict[tuple[str, str], Any] = {}
         self.blobs: dict[str, Blob] = {}
         for name, shape in self.graph.blobs.items():
             self.show(name, shape)
 
     def show(self, name: str, shape: Shape) -> None:
         """Show a blob under a shape: the first elements of its memory."""
-        data = self._array("data", self._data[name])
-        diff = self._array("diff", self._diff[name])
-        self.blobs[name] = Blob(
-            _first(data, shape), None if diff is None else _first(diff, shape)
-        )
+        data = self._view("data", self._data[name], shape)
+        self.blobs[name] = Blob(data, self._view("diff", self._diff[name], shape))
+
+    def _view(self, kind: str, name: str, shape: Shape) -> Any:
+        """One array under a shape, or None where the plan has none.
+
+        A shape that is larger than planned gets memory of its own, from now on.
+        """
+        flat = self._grown.get((kind, name))
+        flat = self._array(kind, name) if flat is None else flat
+        if flat is not None and count(shape) > flat.size:
+            flat = self._grown[kind, name] = np.zeros(count(shape), flat.dtype)
+        return None if flat is None else flat[: count(shape)].reshape(shape)
 
     def _array(self, kind: str, name: str) -> Any:
         """The flat array of one slot, or None where the plan has none."""
@@ -99,16 +108,11 @@ class Memory:
 
     def _scratch(self, index: int, node: Node, bottom: Shapes) -> dict[str, Any]:
         declared = node.layer.scratch(bottom, node.in_place)
-        arrays = {n: self._array("scratch", f"{index}/{n}") for n in declared}
-        return {
-            name: _first(array, declared[name].shape)
-            for name, array in arrays.items()
-            if array is not None
+        views = {
+            name: self._view("scratch", f"{index}/{name}", wanted.shape)
+            for name, wanted in declared.items()
         }
-
-
-def _first(flat: Any, shape: Shape) -> Any:
-    return flat[: count(shape)].reshape(shape)
+        return {name: view for name, view in views.items() if view is not None}
 
 
 def _wanted(blobs: Sequence[Blob], wanted: Sequence[bool]) -> list[Any]:

@@ -13,6 +13,7 @@ from netspec.backends import open_device
 from netspec.errors import NetspecError, UsageError
 from netspec.graph import PHASES, Feeding, Graph, Node, build_graph
 from netspec.layers.base import Run
+from netspec.layers.user_code import UserCode
 from netspec.net.arena import Arena, borrow, make_params
 from netspec.net.blob import Blob
 from netspec.net.load import Loader
@@ -42,6 +43,8 @@ class Net:
         dtype: float type of all arrays.
         feeding: shapes that the file leaves open, and shards.
         share_with: a net whose parameters this one uses where layer names agree.
+        allow_python: whether its Python layers may run the code that they name, or the
+            objects that were made for them already.
 
     Raises:
         SpecError, DataError, DeviceError, UsageError.
@@ -61,12 +64,14 @@ class Net:
         dtype: str = "float32",
         feeding: Feeding | None = None,
         share_with: Net | None = None,
+        allow_python: bool | UserCode = False,
     ) -> None:
         self.spec = model if isinstance(model, Located) else read_net(model)
         self.ops = open_device(device)
         self.device, self.lean, self.seed, self.dtype = device, lean, seed, dtype
         self.state = (_phase(phase), level, tuple(stages))
         self._feeding = feeding or Feeding()
+        self._code = UserCode() if allow_python is True else allow_python or None
         self._lent: dict[str, Blob] = {}
         self.graph: Graph = self._build()
         self.arena: Arena
@@ -78,7 +83,7 @@ class Net:
             self.load(weights)
 
     def _build(self) -> Graph:
-        return build_graph(self.spec, *self.state, self._feeding)
+        return build_graph(self.spec, *self.state, self._feeding, self._code)
 
     def _borrow(self, owner: Net) -> dict[int, Blob]:
         return borrow(list(self.graph.params), owner.graph, owner.param_blobs)

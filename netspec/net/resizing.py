@@ -1,9 +1,10 @@
-"""Blobs whose rows only the data decides.
+"""Blobs whose shapes only the data decides.
 
 A graph infers the largest shapes, and memory is laid out for them.  Where a layer
 ``resizes`` (Filter), its forward says how many rows this batch has; its tops and
 whatever follows are then shown as the first elements of their memory, until the next
-batch says otherwise.
+batch says otherwise.  Only a user's own layer may ask for more than was inferred: what
+no longer fits gets memory of its own.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Resizer:
                 )
         tops = node.layer.infer_shapes(bottom)
         params = tuple(spec.shape for spec in node.layer.params(bottom))
-        if params != node.param_shapes or any(map(_larger, tops, node.top_shapes)):
+        if params != node.param_shapes:
             raise SpecError(
                 f"bottoms of {', '.join(map(describe, bottom))} would change more than "
                 f"rows: {', '.join(map(describe, (*tops, *params)))}.",
@@ -84,7 +85,3 @@ class Resizer:
                 "row alike.",
             )
         return tops
-
-
-def _larger(shape: Shape, planned: Shape) -> bool:
-    return count(shape) > count(planned)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from netspec.data.feeds import Feeds, data_layers, known_shapes, source_of
 from netspec.errors import NetspecError, OpenShapeError
 from netspec.graph import PHASES, Feeding, Graph, build_graph
 from netspec.graph.build import check_structure
+from netspec.layers.user_code import UserCode
 from netspec.proto import NetParameter, SolverParameter
 from netspec.solver.check import check_solver
 from netspec.solver.nets import test_specs, train_spec
@@ -41,16 +42,19 @@ class State:
     phases: Sequence[str] = ("train", "test")
     level: int = 0
     stages: tuple[str, ...] = ()
+    allow_python: bool = False
 
 
-def inspect_file(path: str | os.PathLike[str], state: State) -> Findings:
+def inspect_file(
+    path: str | os.PathLike[str], state: State, lenient: bool = False
+) -> Findings:
     """Check a net in every phase of *state*, or a solver with the nets it names."""
     found = Findings(str(path))
     try:
-        spec = read_spec(path)
+        spec = read_spec(path, lenient=lenient)
         found.notes.extend(f"upgraded {change}" for change in spec.upgraded)
         if isinstance(spec.message, SolverParameter):
-            _inspect_solver(spec, found)
+            _inspect_solver(spec, state, found)
         else:
             _inspect_net(spec, state, found)
     except NetspecError as error:
@@ -58,12 +62,14 @@ def inspect_file(path: str | os.PathLike[str], state: State) -> Findings:
     return found
 
 
-def _inspect_solver(solver: Located[SolverParameter], found: Findings) -> None:
+def _inspect_solver(
+    solver: Located[SolverParameter], asked: State, found: Findings
+) -> None:
     check_solver(solver)
     found.lints.extend(lint_solver(solver))
     for phase, specs in (("train", [train_spec(solver)]), ("test", test_specs(solver))):
         for spec in specs:
-            state = State((phase,), spec.level, spec.stages)
+            state = State((phase,), spec.level, spec.stages, asked.allow_python)
             _inspect_net(spec.net, state, found, solver)
 
 
@@ -76,7 +82,7 @@ def _inspect_net(
     for phase in state.phases:
         for stages in [state.stages] if state.stages else _stages(net, phase):
             try:
-                _build(net, phase, State((phase,), state.level, stages), found)
+                _build(net, phase, replace(state, stages=stages), found)
             except NetspecError as error:
                 if str(error) not in map(str, found.errors):
                     found.errors.append(error)
@@ -113,12 +119,13 @@ def _build(
     if not part.message.layer:
         return
     check_structure(net, *where)
+    code = UserCode() if state.allow_python else None
     try:
-        graph = build_graph(net, *where, Feeding(sources=known_shapes(part)))
+        graph = build_graph(net, *where, Feeding(sources=known_shapes(part)), code)
     except OpenShapeError:
         found.notes.append(
             f"{_state_name(phase, state)}: shapes are not checked, for want of "
-            + ", ".join(_absent(part))
+            + (", ".join(_absent(part)) or "--allow-python")
         )
     else:
         found.notes.append(f"{_state_name(phase, state)}: {_described(graph)}")

@@ -60,6 +60,7 @@ class Solver:
         sync: the other ranks, if there are any.
         resume: a snapshot to go on from, as :meth:`restore` takes it. Where one is
             found, no other weights are read.
+        allow_python: whether Python layers may run the code that the nets name.
 
     Attributes:
         net: the training net, built for one shard of its batch.
@@ -83,6 +84,7 @@ class Solver:
         listeners: Iterable[Listener] = (),
         sync: Synchronizer | None = None,
         resume: Path | None = None,
+        allow_python: bool = False,
     ) -> None:
         spec = _located(solver)
         check_solver(spec)
@@ -90,7 +92,8 @@ class Solver:
         self.parameters: SolverParameter = spec.message
         self.listeners = list(listeners)
         self.callbacks: list[Callback] = []
-        self._settings = Settings(seed_of(spec.message), device, lean)
+        seed = seed_of(spec.message)
+        self._settings = Settings(seed, device, lean, allow_python)
         self._sync = sync or Local()
         self._training = build_training(spec, self._settings, self._sync.size)
         self.net: Net = self._training.net
