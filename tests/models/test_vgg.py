@@ -115,3 +115,19 @@ def test_the_solver_is_section_3_1(name: str) -> None:
     assert (message.gamma, message.plateau_drops) == (pytest.approx(0.1), 3)
     assert message.plateau_metric == "accuracy"
     assert message.test_iter[0] * 50 == 50_000
+
+
+@pytest.mark.parametrize("name", VGG)
+def test_first_weights_are_those_that_were_measured_to_train(name: str) -> None:
+    for layer in net(name, "train_val").layer:
+        for product in (layer.convolution_param, layer.inner_product_param):
+            filler = product.weight_filler
+            if not product.num_output:
+                continue
+            if name in ("vgg11", "vgg11_lrn"):
+                assert filler.type == "gaussian"
+                assert filler.std == pytest.approx(0.01)
+            else:
+                assert filler.type == "xavier"
+                assert filler.variance_norm == filler.AVERAGE
+            assert not product.HasField("bias_filler")  # Caffe's default: constant 0

@@ -33,8 +33,14 @@ LEARNING = (
     "param { lr_mult: 1 decay_mult: 1 }",
     "param { lr_mult: 2 decay_mult: 0 }",
 )
-# Glorot and Bengio's initialisation; models/vgg11.md says why not the normal one.
-FILLER = 'weight_filler { type: "xavier" variance_norm: AVERAGE }'
+# The paper's normal distribution trains network A but nothing deeper; there it names
+# Glorot and Bengio's initialisation. models/vgg11.md has the measurements.
+NORMAL = 'weight_filler { type: "gaussian" std: 0.01 }'
+GLOROT = 'weight_filler { type: "xavier" variance_norm: AVERAGE }'
+FIRST_WEIGHTS = {
+    NORMAL: "normal, standard deviation 0.01, as the paper's network A",
+    GLOROT: "Glorot and Bengio's, which need no pre-training",
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class Network:
     name: str
     letter: str
     blocks: tuple[tuple[int, ...], ...]
+    filler: str = GLOROT
     normalised: bool = False
 
     @property
@@ -66,8 +73,8 @@ class Network:
 
 
 NETWORKS = (
-    Network("vgg11", "A", ((3,), (3,), (3, 3), (3, 3), (3, 3))),
-    Network("vgg11_lrn", "A-LRN", ((3,), (3,), (3, 3), (3, 3), (3, 3)), True),
+    Network("vgg11", "A", ((3,),) * 2 + ((3, 3),) * 3, NORMAL),
+    Network("vgg11_lrn", "A-LRN", ((3,),) * 2 + ((3, 3),) * 3, NORMAL, True),
     Network("vgg13", "B", ((3, 3),) * 5),
     Network("vgg16_1x1", "C", ((3, 3),) * 2 + ((3, 3, 1),) * 3),
     Network("vgg16", "D", ((3, 3),) * 2 + ((3, 3, 3),) * 3),
@@ -88,6 +95,7 @@ def train_val(network: Network) -> str:
     """The net for training and validation."""
     return join(
         _header(network, "Training and validation"),
+        comment(f"First weights: {FIRST_WEIGHTS[network.filler]}; biases 0."),
         f'name: "{network.name}"',
         heading("Images whose shorter side is 256 pixels: see the card"),
         *data_layers(IMAGE_SIDE, MEAN, train_batch=256, test_batch=50),
@@ -135,7 +143,7 @@ def _layers(network: Network) -> list[str]:
         parts.append(heading(f"Block {number}: {channels} channels, {side} x {side}"))
         for index, kernel in enumerate(kernels, start=1):
             name = f"conv{number}_{index}"
-            parts.append(_convolution(name, bottom, channels, kernel))
+            parts.append(_convolution(network, name, bottom, channels, kernel))
             parts.append(layer(f"relu{number}_{index}", "ReLU", name, name))
             bottom = name
         if network.normalised and number == 1:
@@ -143,14 +151,16 @@ def _layers(network: Network) -> list[str]:
             bottom = "norm1"
         parts.append(_pooling(f"pool{number}", bottom))
         bottom, side = f"pool{number}", side // 2
-    return [*parts, *_classifier(bottom)]
+    return [*parts, *_classifier(network, bottom)]
 
 
-def _convolution(name: str, bottom: str, channels: int, kernel: int) -> str:
+def _convolution(
+    network: Network, name: str, bottom: str, channels: int, kernel: int
+) -> str:
     geometry = [f"num_output: {channels}", f"kernel_size: {kernel}"]
     if kernel > 1:
         geometry.append(f"pad: {kernel // 2}")
-    convolution = block("convolution_param", *geometry, FILLER)
+    convolution = block("convolution_param", *geometry, network.filler)
     return layer(name, "Convolution", bottom, name, *LEARNING, convolution)
 
 
@@ -165,10 +175,11 @@ def _pooling(name: str, bottom: str) -> str:
     return layer(name, "Pooling", bottom, name, window)
 
 
-def _classifier(bottom: str) -> list[str]:
+def _classifier(network: Network, bottom: str) -> list[str]:
     parts = [heading("The classifier")]
     for name, outputs in FULLY_CONNECTED:
-        product = block("inner_product_param", f"num_output: {outputs}", FILLER)
+        fields = (f"num_output: {outputs}", network.filler)
+        product = block("inner_product_param", *fields)
         parts.append(layer(name, "InnerProduct", bottom, name, *LEARNING, product))
         if name != "fc8":
             parts += _hidden(name)
