@@ -8,7 +8,7 @@ from typing import Any
 from netspec.convert.model import Model
 from netspec.files import replacing
 from netspec.spec import to_text
-from netspec.weights import Weights, write_caffemodel
+from netspec.weights import write_caffemodel
 
 Array = Any
 
@@ -16,11 +16,6 @@ Array = Any
 def layer_arrays(model: Model) -> dict[str, list[Array]]:
     """The arrays of every layer that has any, shared ones at each of their layers."""
     return {n.name: model.arrays(n) for n in model.graph.nodes if n.params}
-
-
-def as_weights(model: Model) -> Weights:
-    """The model's parameters as a weights file would hold them."""
-    return Weights.of_arrays(layer_arrays(model))
 
 
 def write_text(path: str | Path, text: str) -> None:

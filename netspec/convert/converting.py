@@ -41,7 +41,7 @@ def requested_model(request: Request) -> Model:
     if kind is Kind.ONNX:
         from netspec.convert.from_onnx import import_onnx
 
-        model = import_onnx(request.source)
+        model = import_onnx(request.source, request.shapes)
     else:
         model = _from_caffe(request, kind, opening)
     known = given(model.preprocessing, request.mean, request.scale, request.order)

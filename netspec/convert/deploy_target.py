@@ -56,7 +56,7 @@ def certificate_of(
     """Read back what was written, and run it beside the model that it came from."""
     written = open_model(
         files[0],
-        files[1] if len(files) > 1 else _weights(new),
+        files[1] if len(files) > 1 else new.as_weights(),
         Opening(seed=request.seed),
     )
     blobs = frozenset(written.graph.blobs) - frozenset(written.inputs)
@@ -70,12 +70,6 @@ def certificate_of(
     from dataclasses import replace
 
     return verify(replace(model, notes=new.notes), proof, request.seed)
-
-
-def _weights(model: Model) -> Any:
-    from netspec.convert.caffe_files import as_weights
-
-    return as_weights(model)
 
 
 def _runner(model: Model):  # type: ignore[no-untyped-def]

@@ -23,7 +23,15 @@ from netspec.graph import Feeding, Graph, Node, build_graph
 from netspec.proto import TEST, NetParameter
 from netspec.shapes import Shape
 from netspec.spec import Located, filter_net, read_net
-from netspec.weights import Status, Weights, plan_transplant, read_weights, target_of
+from netspec.spec.blobproto import StoredBlob
+from netspec.weights import (
+    LayerWeights,
+    Status,
+    Weights,
+    plan_transplant,
+    read_weights,
+    target_of,
+)
 
 Array = Any
 _UNTAKEN = (Status.MISSING, Status.SKIPPED, Status.REINITIALISED)
@@ -59,6 +67,15 @@ class Model:
         """The parameters of one layer, in the shapes it sees."""
         own = zip(node.params, node.param_shapes)
         return [self.params[p].reshape(shape) for p, shape in own]
+
+    def as_weights(self) -> Weights:
+        """The parameters as a weights file would hold them."""
+        held = ((n.name, n.type, self.arrays(n)) for n in self.graph.nodes if n.params)
+        layers = (
+            LayerWeights(name, kind, tuple(map(StoredBlob, arrays)))
+            for name, kind, arrays in held
+        )
+        return Weights(layers, self.files[0] if self.files else "")
 
     @cached_property
     def copies(self) -> frozenset[str]:

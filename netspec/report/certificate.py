@@ -58,5 +58,7 @@ def _verdict(certificate: Certificate, blobs: int) -> str:
     between = f"{certificate.first} and {certificate.second}"
     if certificate.failed:
         return f"FAILED: {len(certificate.failed)} of {blobs} blobs of {between} differ"
+    if not certificate.tolerance:
+        return f"verified: {blobs} parts of {between} are equal"
     limit = f"within {certificate.tolerance:g} of each blob's maximum"
     return f"verified: {blobs} blobs of {between} agree {limit}"
