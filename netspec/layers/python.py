@@ -8,7 +8,7 @@ from typing import Any
 
 from netspec.errors import OpenShapeError
 from netspec.layers.base import Array, Layer, ParamSpec, Run, Shapes, at_least, layer
-from netspec.layers.user_code import UserBlob, UserCode
+from netspec.layers.user_code import UserBlob, UserCode, UserLayer
 from netspec.proto import TRAIN, LayerParameter
 
 
@@ -40,6 +40,11 @@ class Python(Layer):
         self._bottom: list[UserBlob] = []
         self._top = [UserBlob() for _ in proto.top]
         super().__init__(proto, phase, file)
+
+    @property
+    def user(self) -> UserLayer:
+        """The object of the user's class."""
+        return self._user
 
     def infer_shapes(self, bottom: Shapes) -> Shapes:
         """What the user's setup, called once, and reshape make of the bottoms."""

@@ -99,6 +99,7 @@ class UserLayer:
         blobs: the parameters.
     """
 
+    type = "Python"
     param_str = ""
     phase = 0
 

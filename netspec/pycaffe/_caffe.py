@@ -1,9 +1,11 @@
 """The names of pycaffe's compiled module."""
 
+from netspec.layers.user_code import UserLayer as Layer
 from netspec.pycaffe.blob import Blob
 from netspec.pycaffe.logs import init_log, log
 from netspec.pycaffe.modes import (
     NCCL,
+    allow_python,
     has_nccl,
     set_device,
     set_mode_cpu,
@@ -37,12 +39,14 @@ __all__ = [
     "AdaGradSolver",
     "AdamSolver",
     "Blob",
+    "Layer",
     "NesterovSolver",
     "Net",
     "RMSPropSolver",
     "SGDSolver",
     "Solver",
     "Timer",
+    "allow_python",
     "get_solver",
     "has_nccl",
     "init_log",

@@ -16,6 +16,7 @@ _FORMS = (
 )
 _NAMED = ("network_file", "phase", "level", "stages", "weights")
 _OLD = ("network_file", "weights", "phase")  # names of the second form are ours
+_OWN = "allow_python"  # by name only, in both forms
 
 
 class Request(NamedTuple):
@@ -26,6 +27,7 @@ class Request(NamedTuple):
     level: int
     stages: tuple[str, ...]
     weights: str | None
+    allow_python: bool | None
 
 
 def read_arguments(args: Sequence[Any], named: dict[str, Any]) -> Request:
@@ -35,10 +37,11 @@ def read_arguments(args: Sequence[Any], named: dict[str, Any]) -> Request:
         UsageError: they fit neither form.
     """
     second_is_file = len(args) > 1 and isinstance(args[1], str | bytes | PathLike)
+    allowed = named.get(_OWN)
     names = _OLD if second_is_file else _NAMED
     given = dict(zip(names, args))
     twice = given.keys() & named.keys()
-    strange = named.keys() - set(_NAMED)
+    strange = named.keys() - {*_NAMED, _OWN}
     if len(args) > len(names) or twice or strange:
         raise UsageError(f"Net cannot be called with {_said(args, named)}.", _FORMS)
     given |= named
@@ -51,6 +54,7 @@ def read_arguments(args: Sequence[Any], named: dict[str, Any]) -> Request:
         given.get("level", 0),
         tuple(given.get("stages") or ()),
         None if weights is None else fspath(weights),
+        allowed,
     )
 
 

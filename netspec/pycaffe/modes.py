@@ -14,7 +14,9 @@ from netspec.backends import open_device
 from netspec.errors import DeviceError, UsageError
 from netspec.pycaffe.logs import write
 
-STAY_ON_CPU = "NETSPEC_PYCAFFE_CPU"  # environment variable
+# Environment variables.
+STAY_ON_CPU = "NETSPEC_PYCAFFE_CPU"
+ALLOW_PYTHON = "NETSPEC_PYCAFFE_ALLOW_PYTHON"
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,23 @@ class Settings:
         device: see :class:`netspec.Net`.
         gpu: number that :func:`set_device` gave.
         seed: None: none was set.
+        allow_python: whether Python layers may run the code that nets name.
     """
 
     device: str = "cpu"
     gpu: int = 0
     seed: int | None = None
+    allow_python: bool = False
 
 
 _lock = threading.Lock()
-_settings = Settings()
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "") not in ("", "0")
+
+
+_settings = Settings(allow_python=_is_set(ALLOW_PYTHON))
 
 
 def settings() -> Settings:
@@ -61,7 +71,7 @@ def set_mode_gpu() -> None:
     Raises:
         DeviceError: no GPU can be used.
     """
-    if os.environ.get(STAY_ON_CPU, "") not in ("", "0"):
+    if _is_set(STAY_ON_CPU):
         write("W", f"set_mode_gpu: staying on the CPU, as {STAY_ON_CPU} says.")
         return
     device = f"cuda:{_settings.gpu}"
@@ -89,6 +99,22 @@ def set_random_seed(seed: int) -> None:
     A solver whose file has a random_seed keeps that one.
     """
     _change(seed=int(seed))
+
+
+def allow_python(allowed: bool = True) -> None:
+    """Let nets made from now on run the Python layers that they name.
+
+    A prototxt names the module and class of such a layer, so whoever wrote it chooses
+    code that runs here: allow it where you trust the file. In the environment at
+    import, NETSPEC_PYCAFFE_ALLOW_PYTHON=1 does the same for a program that stays as it
+    is; one net or solver is allowed by its argument ``allow_python=True``.
+    """
+    _change(allow_python=allowed)
+
+
+def python_allowed(asked: bool | None) -> bool:
+    """What a net or solver was told, or where that is None, the whole process."""
+    return _settings.allow_python if asked is None else asked
 
 
 def solver_count() -> int:

@@ -17,7 +17,7 @@ from netspec.pycaffe.arguments import Request, read_arguments
 from netspec.pycaffe.blob import Blob, NetBlob
 from netspec.pycaffe.course import Call, Course
 from netspec.pycaffe.faults import BadValueError
-from netspec.pycaffe.modes import settings
+from netspec.pycaffe.modes import python_allowed, settings
 from netspec.pycaffe.net_passes import NetPasses
 from netspec.pycaffe.store import Store
 from netspec.pycaffe.structure import Named, Structure
@@ -41,6 +41,8 @@ class Net(NetPasses):
         phase: ``caffe.TRAIN`` or ``caffe.TEST``.
         level, stages: the rest of the net's state, for include and exclude rules.
         weights: a weights file to load by layer name.
+        allow_python: whether Python layers may run the code that the net names; None:
+            as :func:`~netspec.pycaffe.allow_python` says.
 
     Raises:
         NetspecError: what is wrong with the files, or with the call.
@@ -194,5 +196,6 @@ def _build(request: Request) -> tuple[CoreNet, Feeds]:
         chosen.device,
         seed=seed,
         feeding=Feeding(sources=feeds.shapes),
+        allow_python=python_allowed(request.allow_python),
     )
     return core, feeds

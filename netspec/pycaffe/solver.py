@@ -12,7 +12,7 @@ from netspec.net import Net as CoreNet
 from netspec.proto import SolverParameter
 from netspec.pycaffe.course import Course
 from netspec.pycaffe.logs import listen
-from netspec.pycaffe.modes import settings
+from netspec.pycaffe.modes import python_allowed, settings
 from netspec.pycaffe.net import Net
 from netspec.solver import Solver as CoreSolver
 from netspec.solver.passes import PlainRunner, Runner
@@ -31,6 +31,7 @@ class Solver:
     Args:
         param_file: a solver prototxt; its ``type`` does not count where the class
             stands for one.
+        allow_python: see :class:`~netspec.pycaffe.Net`.
 
     Attributes:
         net: the training net.
@@ -42,14 +43,17 @@ class Solver:
 
     type: ClassVar[str] = ""
 
-    def __init__(self, param_file: Path) -> None:
+    def __init__(self, param_file: Path, allow_python: bool | None = None) -> None:
         spec = read_solver(find(fspath(param_file)))
-        self._begin(_adapted(spec, self.type))
+        self._begin(_adapted(spec, self.type), allow_python)
 
-    def _begin(self, spec: Located[SolverParameter]) -> None:
+    def _begin(self, spec: Located[SolverParameter], allow_python: bool | None) -> None:
         self._lock = threading.RLock()
         self._core = core = CoreSolver(
-            spec, device=settings().device, listeners=[listen]
+            spec,
+            device=settings().device,
+            listeners=[listen],
+            allow_python=python_allowed(allow_python),
         )
         self.net = Net._around(core.net, core.feeds, self._lock)
         self.net._trained = True
@@ -227,13 +231,13 @@ _CLASSES = {
 }
 
 
-def get_solver(param_file: Path) -> Solver:
-    """The solver of the type that its file names.
+def get_solver(param_file: Path, allow_python: bool | None = None) -> Solver:
+    """The solver of the type that its file names; arguments are those of Solver.
 
     Raises:
         NetspecError: what is wrong with the files.
     """
     spec = read_solver(find(fspath(param_file)))
     solver = Solver.__new__(_CLASSES.get(spec.message.type, Solver))
-    solver._begin(_adapted(spec, ""))
+    solver._begin(_adapted(spec, ""), allow_python)
     return solver

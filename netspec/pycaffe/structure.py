@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from netspec.graph import Graph, Node
 from netspec.layers import LAYERS
+from netspec.layers.python import Python
 from netspec.net import Net as CoreNet
 from netspec.pycaffe.blob import Blob, ParamBlob
 from netspec.pycaffe.faults import unknown
@@ -34,9 +35,8 @@ class Named(OrderedDict[str, T]):
 class LayerView:
     """A layer of a net: its type and its parameters."""
 
-    def __init__(self, node: Node, blobs: list[Blob]) -> None:
-        self.type = node.type
-        self.blobs = blobs
+    def __init__(self, type: str, blobs: list[Blob]) -> None:
+        self.type, self.blobs = type, blobs
 
     def __repr__(self) -> str:
         return f"<Layer {self.type}>"
@@ -87,8 +87,14 @@ class Structure:
 
 
 def _view(core: CoreNet, node: Node) -> Any:
+    """A layer as programs see it: where its class is theirs, the object itself."""
     pairs = zip(node.params, node.param_shapes)
-    return LayerView(node, [ParamBlob(core, index, shape) for index, shape in pairs])
+    blobs: list[Blob] = [ParamBlob(core, index, shape) for index, shape in pairs]
+    if not isinstance(node.layer, Python):
+        return LayerView(node.type, blobs)
+    for own, blob in zip(node.layer.user.blobs, blobs):
+        own.show(blob.data, blob.diff)
+    return node.layer.user
 
 
 def loss_weights(graph: Graph) -> Named[float]:
