@@ -11,24 +11,27 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Files, and the states to look at."""
+    from netspec.cli.options import add_trust
+
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="net or solver, text or binary")
     add("--phase", choices=("train", "test"), help="default: both")
     add("--level", type=int, default=0, metavar="N")
     add("--stage", action="append", default=[], metavar="NAME")
+    add_trust(parser)
     add("--strict", action="store_true", help="advice counts as an error (exit code 1)")
     add("--quiet", action="store_true", help="print errors and advice only")
 
 
 def run(args: argparse.Namespace) -> int:
     """Check every file, print what was found, and say how bad it is."""
-    from netspec.cli.options import stages
+    from netspec.cli.options import allows_python, stages
     from netspec.files import find
     from netspec.solver.inspect import State, inspect_file
 
     phases = (args.phase,) if args.phase else ("train", "test")
-    state = State(phases, args.level, stages(args))
-    every = [inspect_file(find(file), state) for file in args.files]
+    state = State(phases, args.level, stages(args), allows_python(args))
+    every = [inspect_file(find(file), state, args.lenient) for file in args.files]
     for found in every:
         _print(found, args.quiet)
     codes = [error.exit_code for found in every for error in found.errors]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
-from netspec.errors import NetspecError, UsageError
+from netspec.errors import NetspecError, SpecWarning, UsageError
 from netspec.registry import suggest
 
 COMMANDS = {
@@ -41,7 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     5 device, 6 training diverged.
     """
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", SpecWarning)
+            warnings.showwarning = _show_warning
+            return _run(list(sys.argv[1:] if argv is None else argv))
     except NetspecError as error:
         print(f"netspec: {error}", file=sys.stderr)
         return error.exit_code
@@ -51,6 +55,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output is gone: nobody to tell
         return 0
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print what was left out in the form of errors, other warnings as Python does."""
+    if not issubclass(category, SpecWarning):
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        print(text, end="", file=sys.stderr)
+    else:
+        print(f"netspec: warning: {message}", file=sys.stderr)
 
 
 def _run(argv: list[str]) -> int:

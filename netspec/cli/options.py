@@ -30,6 +30,30 @@ def add_state(parser: argparse.ArgumentParser, phase: str) -> None:
     )
 
 
+def add_trust(parser: argparse.ArgumentParser, code: bool = True) -> None:
+    """How far to go along with the file; *code*: also whether its code may run."""
+    parser.add_argument(
+        "--lenient",
+        action="store_true",
+        help="leave out fields that netspec does not know, with a warning",
+    )
+    if code:
+        parser.add_argument(
+            "--allow-python",
+            action="store_true",
+            help="run the Python layers that the net names: for files you trust",
+        )
+
+
+def allows_python(args: argparse.Namespace) -> bool:
+    """Whether Python layers may run; ``import caffe`` in them is then pycaffe's."""
+    if args.allow_python:
+        from netspec.pycaffe import install
+
+        install()
+    return bool(args.allow_python)
+
+
 def stages(args: argparse.Namespace) -> tuple[str, ...]:
     """The stages given, whether repeated or separated by commas."""
     return tuple(s for given in args.stage for s in given.split(",") if s)

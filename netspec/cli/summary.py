@@ -10,27 +10,30 @@ from typing import Any
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The net, its state, and where the figures go."""
-    from netspec.cli.options import add_state
+    from netspec.cli.options import add_state, add_trust
 
     parser.add_argument("net", metavar="NET", help="prototxt or caffemodel")
     parser.add_argument("--batch", type=int, metavar="N", help="another batch size")
     parser.add_argument("--json", metavar="FILE", help="write JSON; - is the terminal")
     add_state(parser, "test")
+    add_trust(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table, or write the JSON."""
-    from netspec.cli.options import stages, write_json
+    from netspec.cli.options import allows_python, stages, write_json
     from netspec.files import find
     from netspec.graph import PHASES, build_graph, layer_costs
     from netspec.graph.batch import with_batch
+    from netspec.layers.user_code import UserCode
     from netspec.spec import read_net
 
-    net = read_net(find(args.net))
+    net = read_net(find(args.net), lenient=args.lenient)
+    code = UserCode() if allows_python(args) else None
     state = (PHASES[args.phase], args.level, stages(args))
-    graph = build_graph(net, *state)
+    graph = build_graph(net, *state, code=code)
     if args.batch:
-        graph = build_graph(net, *state, with_batch(graph, args.batch))
+        graph = build_graph(net, *state, with_batch(graph, args.batch), code)
     costs = layer_costs(graph)
     if args.json:
         write_json(args.json, as_json(graph, costs))

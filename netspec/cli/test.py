@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Net, weights, how much, and where the figures go."""
-    from netspec.cli.options import add_state
+    from netspec.cli.options import add_state, add_trust
     from netspec.cli.train import add_transplant
 
     add = parser.add_argument
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--verbose", action="store_true", help="print what became of each blob")
     add_transplant(parser)
     add_state(parser, "test")
+    add_trust(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _test(args: argparse.Namespace) -> Test:
-    from netspec.cli.options import stages
+    from netspec.cli.options import allows_python, stages
     from netspec.data.feeds import Feeds
     from netspec.errors import UsageError
     from netspec.files import find
@@ -65,7 +66,7 @@ def _test(args: argparse.Namespace) -> Test:
     from netspec.solver.testing import Test
     from netspec.spec import filter_net, read_net
 
-    spec = read_net(find(args.model or args.weights))
+    spec = read_net(find(args.model or args.weights), lenient=args.lenient)
     state = (args.level, stages(args))
     feeds = Feeds(filter_net(spec, PHASES[args.phase], *state), seed=0)
     if not feeds.by_layer and args.iterations is None:
@@ -75,7 +76,14 @@ def _test(args: argparse.Namespace) -> Test:
         )
     feeding = Feeding(sources=feeds.shapes)
     net: Net = Net(
-        spec, None, args.phase, *state, args.device, lean=True, feeding=feeding
+        spec,
+        None,
+        args.phase,
+        *state,
+        args.device,
+        lean=True,
+        feeding=feeding,
+        allow_python=allows_python(args),
     )
     return Test(net, feeds, args.iterations)
 

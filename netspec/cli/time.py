@@ -12,7 +12,7 @@ from typing import Any
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The net, its state, and how often."""
-    from netspec.cli.options import add_state
+    from netspec.cli.options import add_state, add_trust
 
     add = parser.add_argument
     add("--model", "-model", required=True, metavar="FILE")
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--observed", action="store_true", help="give every blob memory of its own")
     add("--json", metavar="FILE", help="write JSON; - is the terminal")
     add_state(parser, "train")
+    add_trust(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,20 +45,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _net(args: argparse.Namespace) -> Any:
-    from netspec.cli.options import stages
+    from netspec.cli.options import allows_python, stages
     from netspec.data.feeds import known_shapes
     from netspec.files import find
     from netspec.graph import PHASES, Feeding, build_graph
     from netspec.graph.batch import with_batch
+    from netspec.layers.user_code import UserCode
     from netspec.net import Net
     from netspec.spec import filter_net, read_net
 
-    spec = read_net(find(args.model))
+    spec = read_net(find(args.model), lenient=args.lenient)
+    code = UserCode() if allows_python(args) else None
     state = (args.level, stages(args))
     part = filter_net(spec, PHASES[args.phase], *state)
     feeding = Feeding(sources=known_shapes(part))
     if args.batch:
-        graph = build_graph(spec, PHASES[args.phase], *state, feeding)
+        graph = build_graph(spec, PHASES[args.phase], *state, feeding, code)
         feeding = with_batch(graph, args.batch, feeding)
     return Net(
         spec,
@@ -67,6 +70,7 @@ def _net(args: argparse.Namespace) -> Any:
         args.device,
         lean=not args.observed,
         feeding=feeding,
+        allow_python=code or False,
     )
 
 

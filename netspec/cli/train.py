@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The solver, what to start from, and where to report."""
+    from netspec.cli.options import add_trust
+
     add = parser.add_argument
     add("--solver", "-solver", required=True, metavar="FILE")
     add("--weights", "-weights", metavar="FILE[,FILE]", help="start from these weights")
@@ -30,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", metavar="FILE", help="a log of JSON lines")
     add("--quiet", action="store_true", help="print errors only")
     add_transplant(parser)
+    add_trust(parser)
 
 
 def add_transplant(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +49,7 @@ def add_transplant(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train until the solver says stop."""
+    from netspec.cli.options import allows_python
     from netspec.files import find
     from netspec.solver import Solver
     from netspec.spec import read_solver
@@ -55,10 +59,11 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         listeners = _listeners(args, stack)
         solver = Solver(
-            override(read_solver(path), args.set),
+            override(read_solver(path, args.lenient), args.set),
             device=args.device,
             lean=True,
             listeners=listeners,
+            allow_python=allows_python(args),
         )
         stack.callback(solver.close)
         start_from(solver, args)

@@ -13,9 +13,12 @@ BINARY = (".caffemodel", ".binaryproto")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Two file names."""
+    """Two file names, and whether to go along with fields of forks."""
+    from netspec.cli.options import add_trust
+
     parser.add_argument("input", metavar="IN")
     parser.add_argument("output", metavar="OUT")
+    add_trust(parser, code=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from netspec.spec import to_text
     from netspec.spec.kind import read_spec
 
-    spec = read_spec(args.input, weights=True)
+    spec = read_spec(args.input, weights=True, lenient=args.lenient)
     message = spec.message
     with replacing(args.output) as temporary:
         if args.output.endswith(BINARY):

@@ -44,7 +44,8 @@ class Timing:
 def fill_inputs(net: Net, seed: int = 0) -> None:
     """Numbers to compute on: N(0, 50²) in the first top of each source, as an image
     less its mean has them, and class 0 in the others."""
-    for node in net.graph.sources:
+    fed = (node for node in net.graph.sources if not node.layer.fills_itself)
+    for node in fed:
         for t, top in enumerate(node.tops):
             data = net.blobs[top].data
             data[...] = 0
