@@ -5,7 +5,6 @@ netspec.pycaffe script.py`` does so for a program that stays as it is. docs/pyca
 lists every name, and the few things that differ.
 """
 
-from netspec.layers.user_code import UserLayer as Layer
 from netspec.pycaffe import io
 from netspec.pycaffe._caffe import (
     NCCL,
