@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from netspec.data.preprocess_file import sidecar_path
 from netspec.errors import DataError, Place
 from netspec.proto import SolverParameter
 from netspec.spec import Located
@@ -30,9 +31,13 @@ class SnapshotFiles:
         return cls(Path(stem + _WEIGHTS + end), Path(stem + _STATE + end))
 
     def remove(self) -> None:
-        """Delete both, the state first, so that no state is left without weights."""
+        """Delete both, the state first, so that no state is left without weights.
+
+        What says how pictures are prepared goes with the weights.
+        """
         self.state.unlink(missing_ok=True)
         self.weights.unlink(missing_ok=True)
+        sidecar_path(self.weights).unlink(missing_ok=True)
 
 
 def prefix_of(solver: Located[SolverParameter]) -> str:

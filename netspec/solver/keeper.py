@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
+from netspec.data.preprocess_file import write_sidecar
+from netspec.data.preprocess_net import preprocess_of_net
 from netspec.errors import DataError, NetspecError, UsageError
 from netspec.net import Net
 from netspec.proto import SolverParameter, SolverState
@@ -65,8 +67,9 @@ class Keeper:
         self._message, self._net, self._seed = solver.message, net, seed
         self._histories, self._progress, self._emit = histories, progress, emit
         self._sync = sync
-        filtered = filter_net(net.spec, *net.state).message
-        self._course = course_digest(filtered, solver.message)
+        filtered = filter_net(net.spec, *net.state)
+        self._course = course_digest(filtered.message, solver.message)
+        self._preprocess = preprocess_of_net(filtered, net.graph.blobs)
 
     # Writing -------------------------------------------------------------------------
 
@@ -138,6 +141,8 @@ class Keeper:
             raise bad
         header = make_header(self._message, self._progress, self._seed, self._course)
         header.kept[:] = kept
+        if self._preprocess:
+            write_sidecar(files.weights, self._preprocess)
         write_snapshot(self._net, self._histories, header, files)
 
     # Reading -------------------------------------------------------------------------

@@ -72,14 +72,11 @@ class Course:
         return first * self.rows, len(span) * self.rows
 
     def beginning(self, first: int, count: int) -> Iterator[Range]:
-        """Endless ranges in the order of reading, from a given one on."""
+        """A given range, and endless ones that this rank reads after it."""
         start = first // (self.rows * self.leaves.total)
         every = (self.range(i, span) for i in count_up(start) for span in self.spans())
-        for each in every:
-            if each == (first, count):
-                yield each
-                break
-        yield from every
+        yield first, count
+        yield from (each for each in every if each[0] > first)
 
 
 class Samples:

@@ -93,6 +93,7 @@ def test_json_lines_have_every_field_and_no_nan() -> None:
     assert first["event"] == "Iteration"
     assert first["timings"] == {
         "data": 0.01, "forward": 0.02, "backward": 0.05, "update": 0.02,
+        "wait": 0.0, "communication": 0.0,
     }  # fmt: skip
     assert second["loss"] == "nan"
 
