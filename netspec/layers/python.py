@@ -77,13 +77,20 @@ class Python(Layer):
         _show(ops, self._top, run.top)
         _show(ops, self._user.blobs, run.param)
         self._call("reshape", self._bottom, self._top)
-        shapes = self._top_shapes()
-        if shapes != tuple(top.shape for top in run.top):
-            run.resize(shapes)
+        if self._resized(run):
             _show(ops, self._top, run.top)
         self._call("forward", self._bottom, self._top)
+        self._resized(run)  # data layers often give shapes only here
         for blob, top in zip(self._top, run.top):
             _hand_back(ops, blob.data, top)
+
+    def _resized(self, run: Run) -> bool:
+        """Whether the user has given the tops other shapes; the net's then follow."""
+        shapes = self._top_shapes()
+        changed = shapes != tuple(top.shape for top in run.top)
+        if changed:
+            run.resize(shapes)
+        return changed
 
     def backward(self, ops: Any, run: Run) -> None:
         """Call backward; a diff that nobody wants is there, and is dropped."""
