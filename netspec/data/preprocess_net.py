@@ -1,39 +1,45 @@
-"""The preprocessing that a data layer asks for in TEST, as a value."""
+"""The preprocessing that a data layer asks for, as a value."""
 
 from __future__ import annotations
 
-from netspec.data.feeds import root_of
+from collections.abc import Mapping
+
+from netspec.data.feeds import data_layers, root_of
 from netspec.data.mean import read_mean
 from netspec.data.preprocess import Preprocess
 from netspec.data.protocols import Floats
 from netspec.data.rescale import Resize
-from netspec.errors import DataError, SpecError
+from netspec.errors import SpecError
 from netspec.files import find
-from netspec.proto import LayerParameter, TransformationParameter
+from netspec.proto import LayerParameter, NetParameter, TransformationParameter
+from netspec.shapes import Shape
+from netspec.spec import Located
+from netspec.spec.write import float32_text
 
-PICTURE_LAYERS = ("Data", "ImageData", "MemoryData")
+_PICTURE_LAYERS = ("Data", "ImageData", "MemoryData")
 _CHANNELS = {1: "gray", 3: "bgr"}
 
 
-def preprocess_of(layer: LayerParameter, file: str, depth: int) -> Preprocess:
-    """What a Data, ImageData or MemoryData layer does to a picture.
+def preprocess_of(layer: LayerParameter, file: str, depth: int) -> Preprocess | None:
+    """What a Data, ImageData or MemoryData layer does to a picture before its crop.
 
     Args:
         file: the net's file, beside which a mean_file may stand.
         depth: channels of the layer's top; three are blue, green, red, as Caffe has
             them.
 
+    Returns:
+        None where the layer does not tell: another kind, arrays that a program hands
+        over without a transform_param, or neither 1 nor 3 channels.
+
     Raises:
         SpecError: mean_file beside mean_value.
         DataError: a mean image that cannot be read, or values that do not fit *depth*.
     """
     param = layer.transform_param
-    if depth not in _CHANNELS:
-        raise DataError(
-            f"the pictures have {depth} channels.",
-            "Preprocessing is told for 1 (grey) or 3 (colour).",
-            layer=(layer.name, layer.type),
-        )
+    handed_over = layer.type == "MemoryData" and not layer.HasField("transform_param")
+    if layer.type not in _PICTURE_LAYERS or depth not in _CHANNELS or handed_over:
+        return None
     if param.mean_file and param.mean_value:
         raise SpecError(
             "has both mean_file and mean_value.",
@@ -43,12 +49,34 @@ def preprocess_of(layer: LayerParameter, file: str, depth: int) -> Preprocess:
     crop = param.crop_size
     return Preprocess(
         _CHANNELS[depth],
-        mean=tuple(param.mean_value),
+        mean=tuple(map(_decimal, param.mean_value)),
         mean_image=_mean_image(layer, file),
-        scale=(param.scale,),
+        scale=(_decimal(param.scale),),
         resize=_resize(layer, param),
         crop=(crop, crop) if crop else None,
     )
+
+
+def preprocess_of_net(
+    net: Located[NetParameter], blobs: Mapping[str, Shape]
+) -> Preprocess | None:
+    """What the first data layer of a net of one phase does to a picture.
+
+    Args:
+        blobs: shapes by name.
+
+    Raises:
+        SpecError, DataError: see :func:`preprocess_of`.
+    """
+    for _, layer in data_layers(net):
+        shape = blobs[layer.top[0]]
+        return preprocess_of(layer, net.file, shape[1] if len(shape) == 4 else 0)
+    return None
+
+
+def _decimal(value: float) -> float:
+    """A float32 as the shortest decimal, as it was written: 103.939."""
+    return float(float32_text(value))
 
 
 def _mean_image(layer: LayerParameter, file: str) -> Floats | None:

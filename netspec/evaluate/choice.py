@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from netspec.data.preprocess import Preprocess
 from netspec.data.preprocess_file import read_preprocess, read_sidecar, sidecar_path
-from netspec.data.preprocess_net import PICTURE_LAYERS, preprocess_of
+from netspec.data.preprocess_net import preprocess_of
 from netspec.data.presets import PRESETS
+from netspec.data.rescale import Resize
 from netspec.errors import DataError, UsageError
 from netspec.evaluate.cut import Cut
 from netspec.shapes import describe
@@ -18,23 +20,31 @@ NET = "net"  # the choice that means: as the data layer of the net says
 _Path = str | PathLike[str]
 
 
-def choose_preprocess(cut: Cut, files: Sequence[_Path], choice: str = "") -> Preprocess:
+def choose_preprocess(
+    cut: Cut,
+    files: Sequence[_Path],
+    choice: Preprocess | str = "",
+    adjust: Mapping[str, Any] | None = None,
+) -> Preprocess:
     """The preprocessing of a model.
 
     Args:
         files: the weights and the net, beside which a sidecar may stand.
-        choice: a preset; a file; ``net``: its data layer; "": the sidecar, or the
-            data layer, which must agree where there are both.
+        choice: a value; a preset; a file; ``net``: its data layer; "": the sidecar, or
+            the data layer, which must agree where there are both.
+        adjust: attributes to have other values.
 
     Raises:
         UsageError: none is known, or the one chosen does not suit the net.
         DataError: a sidecar is damaged, or contradicts the data layer.
     """
     found = _chosen(cut, choice) if choice else _known(cut, files)
-    return fitted(found, cut)
+    return _fitted(found.with_(**(adjust or {})), cut)
 
 
-def _chosen(cut: Cut, choice: str) -> Preprocess:
+def _chosen(cut: Cut, choice: Preprocess | str) -> Preprocess:
+    if isinstance(choice, Preprocess):
+        return choice
     if choice == NET:
         own = _of_net(cut)
         if own is None:
@@ -68,13 +78,7 @@ def _how_to_tell() -> str:
 
 
 def _of_net(cut: Cut) -> Preprocess | None:
-    """As the data layer says; arrays that a program hands over may be prepared."""
-    source = cut.source
-    if source.type not in PICTURE_LAYERS:
-        return None
-    if source.type == "MemoryData" and not source.HasField("transform_param"):
-        return None
-    return preprocess_of(source, cut.net.file, cut.shape[0])
+    return preprocess_of(cut.source, cut.net.file, cut.shape[0])
 
 
 def _agreed(beside: Preprocess, own: Preprocess | None, path: Path) -> Preprocess:
@@ -88,12 +92,8 @@ def _agreed(beside: Preprocess, own: Preprocess | None, path: Path) -> Preproces
     return beside if beside.resize else beside.with_(resize=own.resize)
 
 
-def fitted(preprocess: Preprocess, cut: Cut) -> Preprocess:
-    """The preprocessing with the net's own crop.
-
-    Raises:
-        UsageError: it makes other channels or another crop than the net takes.
-    """
+def _fitted(preprocess: Preprocess, cut: Cut) -> Preprocess:
+    """The preprocessing with the net's own crop, or refused."""
     depth, *size = cut.shape
     if depth != preprocess.depth:
         raise UsageError(
@@ -109,3 +109,20 @@ def fitted(preprocess: Preprocess, cut: Cut) -> Preprocess:
             f"Give --crop {describe(tuple(size))} and the --resize that goes with it.",
         )
     return preprocess.with_(crop=(size[0], size[1]))
+
+
+def resize_of(preprocess: Preprocess, as_stored: bool) -> Resize:
+    """How whole pictures are resized.
+
+    Args:
+        as_stored: they may be taken as they are where nobody knows.
+
+    Raises:
+        UsageError: nobody knows, and they may not.
+    """
+    if preprocess.resize is None and not as_stored:
+        raise UsageError(
+            "how whole pictures are resized for this model is not known.",
+            "Give --resize short-side:256, squash:224 or none; or --scales 256.",
+        )
+    return preprocess.resize or Resize("none")

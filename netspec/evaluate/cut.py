@@ -59,10 +59,7 @@ def cut(
     """
     graph = _whole_graph(net)
     layers = list(net.message.layer)[:before]
-    made = {top for layer in layers for top in layer.top}
-    for name in blobs:
-        if name not in made:
-            raise UsageError(f"the net has no blob {name!r}.", suggest(name, made))
+    _check_made(layers, blobs)
     kept = _ancestors(layers, blobs)
     source = _source(layers, kept, blobs)
     top = _picture_top(layers, kept, source)
@@ -91,6 +88,17 @@ def _bare(layer: LayerParameter) -> LayerParameter:
                 if inner.message_type is FillerParameter.DESCRIPTOR:
                     message.ClearField(inner.name)
     return bare
+
+
+def _check_made(layers: Sequence[LayerParameter], blobs: Sequence[str]) -> None:
+    made = {top for layer in layers for top in layer.top}
+    by_layer = {layer.name: layer.top for layer in layers}
+    for name in blobs:
+        if name not in made:
+            tops = ", ".join(map(repr, by_layer.get(name, [])))
+            remedy = f"The layer of that name makes {tops}." if tops else ""
+            problem = f"the net has no blob {name!r}."
+            raise UsageError(problem, remedy or suggest(name, made))
 
 
 def _whole_graph(net: Located[NetParameter]) -> Graph:

@@ -22,7 +22,7 @@ from netspec.evaluate.model import Model, check_alike
 from netspec.evaluate.outcome import Conditions, Outcome
 from netspec.evaluate.posterior import Floats, posteriors
 from netspec.evaluate.protocols import Protocol
-from netspec.evaluate.reading import Picture, Reading
+from netspec.evaluate.reading import Picture, Reading, nothing_read
 from netspec.evaluate.runner import Form
 
 _Key = tuple[int, Form]  # which model, at which size
@@ -126,13 +126,7 @@ class _Evaluation:
         """
         done = np.flatnonzero(self._done)
         if not len(done):
-            raise DataError(
-                f"none of the {len(self._images)} images could be read: the first "
-                f"{skipped[0]}"
-                if skipped
-                else "there are no images.",
-                "Check the paths and the files.",
-            )
+            raise nothing_read(skipped)
         self._check_finite(done)
         return Outcome(
             conditions=self._conditions(len(done)),
@@ -164,7 +158,7 @@ class _Evaluation:
             protocol=protocol,
             models=tuple(model.name for model in self._models),
             train_scale=preprocess.train_scale,
-            test_scale=scales or str(self._looking.wants[0][0].resize),
+            test_scale=scales or str(preprocess.resize or "as stored"),
             images=count,
             class_count=self._models[0].classes,
             classes=next(filter(None, names), None),

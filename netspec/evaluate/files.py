@@ -58,21 +58,21 @@ def _write_npz(path: Path, outcome: Outcome) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def write_best(path: Path, outcome: Outcome) -> None:
+def write_best(path: Path, outcome: Outcome, count: int = BEST) -> None:
     """Write the best classes of every picture as CSV; see :func:`write_scores`."""
-    _write_csv(path, outcome, best_header(outcome), best_rows(outcome))
+    _write_csv(path, outcome, best_header(outcome, count), best_rows(outcome, count))
 
 
-def best_header(outcome: Outcome) -> list[str]:
+def best_header(outcome: Outcome, count: int) -> list[str]:
     """Names of the columns of :func:`best_rows`."""
     columns = [
-        f"{what}{n + 1}" for n in range(_best(outcome)) for what in ("class", "p")
+        f"{what}{n + 1}" for n in range(_of(outcome, count)) for what in ("class", "p")
     ]
     known = ["label", "label_p", "label_rank"] if outcome.labels is not None else []
     return ["name", *known, *columns]
 
 
-def best_rows(outcome: Outcome) -> Iterable[list[Any]]:
+def best_rows(outcome: Outcome, count: int) -> Iterable[list[Any]]:
     """A row a picture: its name, what is known of its label, its best classes."""
     metrics = None
     if outcome.labels is not None:
@@ -84,7 +84,7 @@ def best_rows(outcome: Outcome) -> Iterable[list[Any]]:
             own = outcome.posteriors[row, label]
             rank = int(metrics.ranks[row]) + 1
             cells += [outcome.class_name(label), f"{own:.6g}", rank]
-        for index, p in best_classes(outcome, row, _best(outcome)):
+        for index, p in best_classes(outcome, row, _of(outcome, count)):
             cells += [outcome.class_name(index), f"{p:.6g}"]
         yield cells
 
@@ -96,8 +96,8 @@ def best_classes(outcome: Outcome, row: int, count: int) -> list[tuple[int, floa
     return [(int(i), float(values[i])) for i in order]
 
 
-def _best(outcome: Outcome) -> int:
-    return min(BEST, outcome.posteriors.shape[1])
+def _of(outcome: Outcome, count: int) -> int:
+    return min(count, outcome.posteriors.shape[1])
 
 
 def write_classes(path: str | Path, outcome: Outcome, metrics: Metrics) -> None:

@@ -4,8 +4,8 @@ An InnerProduct over C × H × W computes what a Convolution with an H × W kern
 at one place; over K × 1 × 1, what a 1 × 1 convolution does.  Weights keep their values:
 (M, C·H·W) becomes (M, C, H, W).  Source: section 3.2 of the VGG paper.
 
-This is the one place of this surgery: dense evaluation uses it, and so does the
-conversion ``--to fullyconv``, which stands above this room.
+It stands here, and not among the conversions, because dense evaluation needs it and may
+not import them; they may import it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Protocol
 from netspec.data.database import Database, datum_pixels
 from netspec.data.decode import Channels, decode
 from netspec.data.feeds import root_of, source_of
-from netspec.data.image_list import ImageList
+from netspec.data.image_list import ImageList, read_list
 from netspec.data.naming import about, printable
 from netspec.data.protocols import Pixels
 from netspec.errors import DataError, SpecError, UsageError
@@ -189,6 +189,23 @@ _OPENERS: dict[str, Callable[[LayerParameter, Path, str], Images]] = {
     "Data": _records,
     "ImageData": _listed,
 }
+
+
+def images_at(path: str | Path) -> Images:
+    """The pictures of a database, or of a list file with labels.
+
+    Paths in a list start from the working folder, or where its first image is not
+    found there, from the list's own.
+
+    Raises:
+        DataError: neither, or damaged.
+    """
+    path = Path(path)
+    if path.is_dir() or path.suffix == ".mdb":
+        return Records(path, Channels.NATIVE)
+    first, *_ = read_list(path)
+    root = Path() if Path(first.path).exists() else path.parent
+    return Listed(ImageList(path, "", root, Channels.COLOR))
 
 
 def image_files(names: Sequence[str]) -> list[Path]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from netspec.data.preprocess import Preprocess, Window
+from netspec.data.preprocess import Window
 from netspec.data.rescale import OPENCV, Resize, Size
 from netspec.errors import DataError, UsageError
+from netspec.evaluate.choice import resize_of
 from netspec.evaluate.looks import looks
 from netspec.evaluate.model import Model
 from netspec.evaluate.protocols import Protocol, paper_scales
@@ -64,7 +65,7 @@ class Looking:
     def _wants(self, model: Model, as_stored: bool) -> Iterator[Want]:
         p = model.preprocess
         if not self.protocol.scales:
-            yield Want(p.depth, _own_resize(p, as_stored))
+            yield Want(p.depth, resize_of(p, as_stored))
         filter_ = p.resize.filter if p.resize else OPENCV
         for scale in self.protocol.scales:
             yield Want(p.depth, Resize("short-side", (scale,), filter_))
@@ -96,7 +97,7 @@ class Looking:
         share = 1 / (len(self._models) * len(kinds) * len(self.wants[number]))
         for want in self.wants[number]:
             size = Size(*picture.pixels[want].shape[1:])
-            _check_room(size, model.crop)
+            check_room(size, model.crop)
             if model.preprocess.reduces_mean(size):
                 self.notes[REDUCED] = None
             for kind in kinds:
@@ -108,15 +109,6 @@ class Looking:
                     yield Seen(number, form, want, window, weight * share)
 
 
-def _own_resize(preprocess: Preprocess, as_stored: bool) -> Resize:
-    if preprocess.resize is None and not as_stored:
-        raise UsageError(
-            "how whole pictures are resized for this model is not known.",
-            "Give --resize short-side:256, squash:224 or none; or --scales 256.",
-        )
-    return preprocess.resize or Resize("none")
-
-
 def _with_scales(protocol: Protocol, models: Sequence[Model]) -> Protocol:
     trained = {model.preprocess.train_scale for model in models}
     if protocol.scales or not protocol.least_scales or len(trained) != 1:
@@ -125,7 +117,12 @@ def _with_scales(protocol: Protocol, models: Sequence[Model]) -> Protocol:
     return protocol.at(scales=paper_scales(*scale)) if scale else protocol
 
 
-def _check_room(size: Size, crop: Size) -> None:
+def check_room(size: Size, crop: Size) -> None:
+    """Refuse a picture that the net's input does not fit into.
+
+    Raises:
+        DataError: the problem begins with its verb.
+    """
     if size.height < crop.height or size.width < crop.width:
         raise DataError(
             f"is {size.height} x {size.width} pixels, and the net takes at least "

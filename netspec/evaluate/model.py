@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from typing import Any
 
 from netspec.data.preprocess import Preprocess
 from netspec.data.rescale import Size
 from netspec.errors import UsageError
-from netspec.evaluate.choice import choose_preprocess, fitted
+from netspec.evaluate.choice import choose_preprocess
 from netspec.evaluate.cut import Cut, in_test_phase, score_cut
 from netspec.evaluate.runner import MEMORY, Runner
 from netspec.proto import NetParameter
+from netspec.shapes import describe
 from netspec.spec import Located, read_net
 
 _Path = str | PathLike[str]
@@ -24,7 +26,7 @@ class Model:
         net: path of a prototxt or caffemodel, or a net already read: train_val or
             deploy; the layers of phase TEST that its scores follow from are used.
         weights: path of a weights file.
-        preprocess: a value; or what :func:`choose_preprocess` takes.
+        preprocess, adjust: see :func:`choose_preprocess`.
         scores: the blob of scores, where the net does not tell.
         level, stages: the rest of the net's state.
         device, memory, rename: see :class:`Runner`.
@@ -42,6 +44,7 @@ class Model:
         net: _Path | Located[NetParameter],
         weights: _Path,
         preprocess: Preprocess | str = "",
+        adjust: Mapping[str, Any] | None = None,
         *,
         scores: str = "",
         level: int = 0,
@@ -52,10 +55,8 @@ class Model:
     ) -> None:
         self.spec = net if isinstance(net, Located) else read_net(net)
         self.cut: Cut = score_cut(in_test_phase(self.spec, level, stages), scores)
-        self.preprocess = (
-            fitted(preprocess, self.cut)
-            if isinstance(preprocess, Preprocess)
-            else choose_preprocess(self.cut, (weights, self.spec.file), preprocess)
+        self.preprocess = choose_preprocess(
+            self.cut, (weights, self.spec.file), preprocess, adjust
         )
         self.crop = Size(*self.cut.shape[1:])
         self.runner = Runner(
@@ -70,8 +71,13 @@ class Model:
 
 
 def _classes(model: Model) -> int:
-    (shape,) = model.runner.shapes(model.runner.form)
-    classes = shape[0] if shape else 1
+    (shape,) = model.runner.shapes(model.runner.form).values()
+    if len(shape) < 2:
+        raise UsageError(
+            f"the scores have shape {describe(shape)}.",
+            "They must have a row a picture and a column a class: see --scores.",
+        )
+    classes = shape[1]
     names = model.preprocess.classes
     if names is not None and len(names) != classes:
         raise UsageError(

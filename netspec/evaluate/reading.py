@@ -144,3 +144,12 @@ def _check_size(target: Size) -> None:
             f"would be {target.height} x {target.width} pixels.",
             f"At most {_MOST_PIXELS:,} are made: cut the picture.",
         )
+
+
+def nothing_read(skipped: Sequence[str]) -> DataError:
+    """The error where no picture of a set was good."""
+    first = f" The first: {skipped[0]}" if skipped else ""
+    return DataError(
+        f"none of {len(skipped)} images could be used.{first}",
+        "Check the paths and the files.",
+    )

@@ -81,14 +81,14 @@ class Runner:
         self._rows: dict[Form, int] = {}
         self.macs = 0
 
-    def shapes(self, form: Form) -> list[Shape]:
-        """Shapes of the blobs asked for, of one picture.
+    def shapes(self, form: Form, rows: int = 1) -> dict[str, Shape]:
+        """Shapes of the blobs asked for, for so many pictures, by name.
 
         Raises:
             SpecError: the net does not take pictures of that size.
         """
-        graph = self._graph(form, 1)
-        return [graph.blobs[name][1:] for name in self.cut.blobs]
+        graph = self._graph(form, rows)
+        return {name: graph.blobs[name] for name in self.cut.blobs}
 
     def rows(self, form: Form) -> int:
         """Pictures a batch, so that its blobs take a fair part of the memory.
