@@ -15,6 +15,8 @@ from netspec.registry import suggest
 COMMANDS = {
     "train": "train a net as its solver file says, or go on from a snapshot",
     "test": "run a trained net over its whole test set once",
+    "classify": "name what is in pictures",
+    "extract": "write features of pictures: the values of any blobs of a net",
     "time": "time each layer, forward and backward",
     "summary": "print shapes, parameters, MACs and memory without allocating any",
     "check": "check nets and solvers: errors, and what looks like a mistake",

@@ -3,6 +3,10 @@
 The whole set is seen exactly once and the last, smaller batch counts by its size;
 --iterations N sees N batches instead, as Caffe does. --model may be left out where
 the weights file holds its net.
+
+--protocol tests in the ways of the VGG paper, on whole pictures:
+netspec test --model train_val.prototxt --weights w.caffemodel \\
+    --protocol dense --scales 256,384,512
 """
 
 from __future__ import annotations
@@ -19,14 +23,15 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Net, weights, how much, and where the figures go."""
+    from netspec.cli import protocol
     from netspec.cli.options import add_state, add_trust
     from netspec.cli.train import add_transplant
 
     add = parser.add_argument
-    add(
-        "--model", "-model", metavar="FILE", help="default: the net in the weights file"
-    )
-    add("--weights", "-weights", required=True, metavar="FILE")
+    add("--model", "-model", action="append", default=[], metavar="FILE",
+        help="default: the net in the weights file")  # fmt: skip
+    add("--weights", "-weights", required=True, action="append", metavar="FILE",
+        help="with --protocol it may be repeated: an ensemble")  # fmt: skip
     add("--iterations", "-iterations", type=int, metavar="N",
         help="batches to run; default: the whole set once")  # fmt: skip
     add("--device", default="cpu", help="cpu (default) or numpy")
@@ -35,18 +40,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_transplant(parser)
     add_state(parser, "test")
     add_trust(parser)
+    protocol.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Build the net, load the weights, test, print."""
+    from netspec.cli import protocol
     from netspec.cli.options import write_json
     from netspec.cli.train import transplant_options
     from netspec.errors import UsageError
 
+    if args.protocol:
+        return protocol.run(args)
+    protocol.check_unused(args)
     if args.iterations is not None and args.iterations < 1:
         raise UsageError("--iterations must be at least 1.")
     test = _test(args)
-    report = test.net.load(args.weights, **transplant_options(args))
+    report = test.net.load(args.weights[0], **transplant_options(args))
     print(report.text() if args.verbose else report.summary(), file=sys.stderr)
     scores = test.run()
     if args.json:
@@ -66,7 +76,7 @@ def _test(args: argparse.Namespace) -> Test:
     from netspec.solver.testing import Test
     from netspec.spec import filter_net, read_net
 
-    spec = read_net(find(args.model or args.weights), lenient=args.lenient)
+    spec = read_net(find((args.model or args.weights)[0]), lenient=args.lenient)
     state = (args.level, stages(args))
     feeds = Feeds(filter_net(spec, PHASES[args.phase], *state), seed=0)
     if not feeds.by_layer and args.iterations is None:
@@ -76,15 +86,9 @@ def _test(args: argparse.Namespace) -> Test:
         )
     feeding = Feeding(sources=feeds.shapes)
     net: Net = Net(
-        spec,
-        None,
-        args.phase,
-        *state,
-        args.device,
-        lean=True,
-        feeding=feeding,
+        spec, None, args.phase, *state, args.device, lean=True, feeding=feeding,
         allow_python=allows_python(args),
-    )
+    )  # fmt: skip
     return Test(net, feeds, args.iterations)
 
 
