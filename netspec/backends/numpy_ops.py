@@ -20,6 +20,7 @@ from netspec.backends.reference.reduction import ReductionOps
 from netspec.backends.reference.relatives import RelativesOps
 from netspec.backends.reference.selection import SelectionOps
 from netspec.backends.reference.softmax import SoftmaxOps
+from netspec.backends.reference.stochastic_pooling import StochasticPoolingOps
 from netspec.backends.reference.update import UpdateOps
 
 
@@ -27,6 +28,7 @@ class NumpyOps(
     ConvolutionOps,
     InnerProductOps,
     PoolingOps,
+    StochasticPoolingOps,
     LrnOps,
     BatchNormOps,
     AffineOps,

@@ -1,4 +1,4 @@
-"""Pooling: the maximum or the average of windows that slide over H and W."""
+"""Pooling: the maximum, the average or a random value of sliding windows."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class Pooling(Layer):
     """Caffe's Pooling: rounds up unless told, then drops a last window in the padding.
 
     MAX may have a second top: where each maximum lies in its H × W plane, as a number.
+    STOCHASTIC draws, in TRAIN, one value of a window with the chance of its share in
+    the sum, and in TEST gives what that is on average; none may be negative.
     """
 
     tops = between(1, 2)
@@ -39,13 +41,8 @@ class Pooling(Layer):
         """Read pooling_param."""
         self.message = self.proto.pooling_param
         self.is_maximum = self.message.pool == PoolingParameter.MAX
+        self.is_stochastic = self.message.pool == PoolingParameter.STOCHASTIC
         self.is_global: bool = self.message.global_pooling
-        if self.message.pool == PoolingParameter.STOCHASTIC:
-            raise SpecError(
-                "pool STOCHASTIC is not supported.",
-                "Use MAX or AVE.",
-                field=f"{PREFIX}.pool",
-            )
         self.stride = self._pair("stride", "stride", 1)
         self.pad = self._pair("pad", "pad", 0)
         if self.is_global:
@@ -53,6 +50,10 @@ class Pooling(Layer):
         else:
             self.kernel = self._pair("kernel", "kernel_size", 0)
             self._check_window()
+        self.draws = self.is_stochastic and self.training
+        self.backward_reads_bottom = self.backward_reads_top = (
+            self.is_stochastic and not self.training
+        )
 
     def _pair(self, stem: str, both: str, default: int) -> Shape:
         """A setting for (H, W): given once for both, or for each."""
@@ -106,6 +107,12 @@ class Pooling(Layer):
                 f"pad {describe(self.pad)} is not smaller than the kernel, "
                 f"{describe(self.kernel)}.",
                 "A window must not lie in the padding alone: choose a smaller pad.",
+                field=f"{PREFIX}.pad",
+            )
+        if self.is_stochastic and any(self.pad):
+            raise SpecError(
+                f"pad {describe(self.pad)} with pool STOCHASTIC.",
+                "Only MAX and AVE pooling pad.",
                 field=f"{PREFIX}.pad",
             )
 
@@ -163,15 +170,18 @@ class Pooling(Layer):
         return Window(kernel, self.stride, self.pad, (1, 1))
 
     def scratch(self, bottom: Shapes, in_place: bool) -> Mapping[str, Scratch]:
-        """For MAX, the place of each maximum within its window."""
-        if not self.is_maximum:
+        """The place within its window of each maximum, or of each value drawn."""
+        if not (self.is_maximum or self.draws):
             return {}
         (shape, *mask), kernel = self.infer_shapes(bottom), self.geometry(bottom).kernel
         dtype = "uint8" if kernel[0] * kernel[1] <= BYTE_PLACES else "int32"
-        return {"index": Scratch(shape, dtype, training=not mask)}
+        return {"index": Scratch(shape, dtype, training=not (mask or self.draws))}
 
     def forward(self, ops: Any, run: Run) -> None:
         """Pool, and write the mask where it is wanted."""
+        if self.is_stochastic:
+            self._forward_stochastic(ops, run)
+            return
         if not self.is_maximum:
             ops.average_pool(run.bottom[0], run.top[0], run.geometry)
             return
@@ -180,12 +190,23 @@ class Pooling(Layer):
         for mask in run.top[1:]:
             ops.max_pool_mask(index, mask, run.geometry)
 
+    def _forward_stochastic(self, ops: Any, run: Run) -> None:
+        x, y = run.bottom[0], run.top[0]
+        if self.draws:
+            index = run.scratch["index"]
+            ops.stochastic_pool(x, y, index, run.geometry, run.key, run.first_sample)
+        else:
+            ops.expected_pool(x, y, run.geometry)
+
     def backward(self, ops: Any, run: Run) -> None:
         """The mask has no gradient."""
         dy, dx = run.top_diff[0], run.bottom_diff[0]
         if dx is None:
             return
-        if self.is_maximum:
+        if self.is_maximum or self.draws:
             ops.max_pool_backward(dy, run.scratch["index"], dx, run.geometry)
+        elif self.is_stochastic:
+            x, y = run.bottom[0], run.top[0]
+            ops.expected_pool_backward(x, y, dy, dx, run.geometry)
         else:
             ops.average_pool_backward(dy, dx, run.geometry)

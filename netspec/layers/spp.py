@@ -44,7 +44,8 @@ class SPP(Layer):
     def setup(self) -> None:
         """Read spp_param."""
         self.message = self.proto.spp_param
-        self.backward_reads_bottom = self.message.pool == SPPParameter.STOCHASTIC
+        stochastic = self.message.pool == SPPParameter.STOCHASTIC
+        self.backward_reads_bottom = self.backward_reads_top = stochastic
         self._phase = TRAIN if self.training else TEST
         self.height: int = self.message.pyramid_height
         if self.height < 1:

@@ -133,8 +133,8 @@ ERRORS = [
      "global_pooling with pad 1x1.\n  global_pooling allows pad 0 only."),
     ("global_pooling: true stride: 2", ".stride",
      "global_pooling with stride 2x2.\n  global_pooling allows stride 1 only."),
-    ("pool: STOCHASTIC kernel_size: 2", ".pool",
-     "pool STOCHASTIC is not supported.\n  Use MAX or AVE."),
+    ("pool: STOCHASTIC kernel_size: 2 pad: 1", ".pad",
+     "pad 1x1 with pool STOCHASTIC.\n  Only MAX and AVE pooling pad."),
     ("kernel_size: 14", "",
      "kernel 14x14 does not fit the bottom, 9x11 with pad 0x0.\n"
      "  Choose a smaller kernel, or global_pooling."),

@@ -14,6 +14,7 @@ from netspec.backends.cpu.prelu import CpuPReluOps
 from netspec.backends.cpu.reduction import CpuReductionOps
 from netspec.backends.cpu.relatives import CpuRelativesOps
 from netspec.backends.cpu.selection import CpuSelectionOps
+from netspec.backends.cpu.stochastic_pooling import CpuStochasticPoolingOps
 from netspec.backends.cpu.update import CpuUpdateOps
 from netspec.backends.numpy_ops import NumpyOps
 
@@ -22,6 +23,7 @@ class CpuOps(
     CpuConvolutionOps,
     CpuInnerProductOps,
     CpuPoolingOps,
+    CpuStochasticPoolingOps,
     CpuLrnOps,
     CpuBatchNormOps,
     CpuAffineOps,

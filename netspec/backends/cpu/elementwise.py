@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from netspec.backends.cpu.philox import WORD, philox
 from netspec.backends.cpu.threads import claim, share
 from netspec.backends.reference.elementwise import ElementwiseOps, drop_below
 from netspec.random import Key
@@ -23,7 +24,6 @@ Array = Any
 CHUNK = 1 << 14  # elements of one task: all its arrays fit the first-level cache
 ALONE = 1 << 17  # elements below which waking other threads costs more than it brings
 _NO_WORKSPACE = np.empty(0, np.float32)
-_WORD = 0xFFFFFFFF
 
 
 def as_vectors(*arrays: Array) -> list[Array] | None:
@@ -237,20 +237,6 @@ def _where(counter, tasks, workspace, dy, dx, mask, number):  # type: ignore[no-
 
 
 @njit(cache=True, nogil=True)
-def _philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
-    """Four random words of one counter, as `netspec.random.philox` has them."""
-    low, half = np.uint64(_WORD), np.uint64(32)
-    for _ in range(10):
-        a = c0 * np.uint64(0xD2511F53)
-        b = c2 * np.uint64(0xCD9E8D57)
-        c0, c2 = (b >> half) ^ c1 ^ k0, (a >> half) ^ c3 ^ k1
-        c1, c3 = b & low, a & low
-        k0 = (k0 + np.uint64(0x9E3779B9)) & low
-        k1 = (k1 + np.uint64(0xBB67AE85)) & low
-    return c0, c1, c2, c3
-
-
-@njit(cache=True, nogil=True)
 def _dropout(  # type: ignore[no-untyped-def]
     counter, tasks, workspace, strips, x, y, mask, below, scale, fixed, first
 ):
@@ -258,10 +244,10 @@ def _dropout(  # type: ignore[no-untyped-def]
     task = claim(counter)
     while task < tasks:
         row, start = task // strips, task % strips * CHUNK
-        sample = (first + np.uint64(row)) & np.uint64(_WORD)
+        sample = (first + np.uint64(row)) & np.uint64(WORD)
         stop = min(start + CHUNK, x.shape[1])
         for at in range(start, stop, 4):
-            words = _philox(
+            words = philox(
                 np.uint64(at // 4), sample, fixed[0], fixed[1], fixed[2], fixed[3]
             )
             for i in range(at, min(at + 4, stop)):
