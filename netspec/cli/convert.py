@@ -30,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="auto: the size of images is left open where that is exact")  # fmt: skip
     add("--fold", action="store_true",
         help="make preprocessing part of the first convolution")  # fmt: skip
-    add("--mean", type=_numbers, metavar="M,M,M", help="of each channel, where unknown")
-    add("--scale", type=float, metavar="S", help="after the mean, where unknown")
-    add("--order", metavar="BGR|RGB|gray", help="of the channels, where unknown")
+    add("--preprocess", default="", metavar="P",
+        help="caffe-vgg, torchvision, keras-caffe, tf, a JSON file, or net (as its data "
+        "layer says); default: what stands beside the files, or net")  # fmt: skip
     add("--input", type=_shape, action="append", default=[], metavar="BLOB=C,H,W",
         help="shape of a data layer's top, where its data is not at hand")  # fmt: skip
     _add_checking(parser)
@@ -56,10 +56,6 @@ def _batch(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1, or dynamic")
     return value
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:
@@ -101,9 +97,7 @@ def _request(args: argparse.Namespace) -> Request:
         level=args.level,
         stages=stages(args),
         shapes=dict(args.input),
-        mean=args.mean,
-        scale=args.scale,
-        order=args.order,
+        preprocess=args.preprocess,
         seed=args.seed,
     )
 

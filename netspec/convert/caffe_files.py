@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from netspec.convert.model import Model
+from netspec.data.preprocess_file import write_sidecar
 from netspec.files import replacing
 from netspec.spec import to_text
 from netspec.weights import write_caffemodel
@@ -29,17 +30,20 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_model(model: Model, out: str | Path, with_weights: bool) -> tuple[Path, ...]:
-    """Write the prototxt, and beside it the caffemodel of the same name.
+    """Write the prototxt, beside it the caffemodel of the same name, and how pictures
+    are prepared where that is known.
 
     Returns:
-        The files written, the prototxt first.
+        The files written: the prototxt, then the caffemodel, then the preprocessing.
     """
     prototxt = Path(out)
     if prototxt.suffix == ".caffemodel":
         prototxt = prototxt.with_suffix(".prototxt")
     write_text(prototxt, to_text(model.net.message))
-    if not with_weights:
-        return (prototxt,)
-    weights = prototxt.with_suffix(".caffemodel")
-    write_caffemodel(weights, model.net.message, layer_arrays(model))
-    return prototxt, weights
+    files = [prototxt]
+    if with_weights:
+        files.append(prototxt.with_suffix(".caffemodel"))
+        write_caffemodel(files[-1], model.net.message, layer_arrays(model))
+    if model.preprocess:
+        files.append(write_sidecar(prototxt, model.preprocess))
+    return tuple(files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from netspec.convert.model import Model, Opening, open_model
-from netspec.convert.preprocessing import given
+from netspec.convert.preprocessing import choose
 from netspec.convert.request import MODULES, TARGETS, Outcome, Request, find_target
 
 
@@ -44,8 +44,9 @@ def requested_model(request: Request) -> Model:
         model = import_onnx(request.source, request.shapes)
     else:
         model = _from_caffe(request, kind, opening)
-    known = given(model.preprocessing, request.mean, request.scale, request.order)
-    model = replace(model, preprocessing=known)
+    files = [f for f in (request.weights, request.source) if f]
+    known = choose(request.preprocess, model.preprocess, files)
+    model = replace(model, preprocess=known)
     return fold(model) if request.fold else model
 
 

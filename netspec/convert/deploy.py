@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netspec.convert.losses import MEASURES, NAMES, PREDICTIONS
-from netspec.convert.preprocessing import Preprocessing, from_transform
+from netspec.convert.preprocessing import of_layer
+from netspec.data.preprocess import Preprocess
 from netspec.errors import OpenShapeError, SpecError
 from netspec.layers import LAYERS
 from netspec.proto import TEST, TRAIN, BlobShape, LayerParameter, NetParameter
@@ -33,12 +34,12 @@ class Deployed:
 
     Attributes:
         net: Input layers and the layers that lead to the outputs.
-        preprocessing: what its data layer did to images, or None.
+        preprocess: what its data layer did to images, or None.
         notes: what was changed, one sentence each.
     """
 
     net: Located[NetParameter]
-    preprocessing: Preprocessing | None = None
+    preprocess: Preprocess | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -88,7 +89,7 @@ class _Work:
     batch: int
     shapes: dict[str, Shape]
     notes: list[str] = field(default_factory=list)
-    preprocessing: Preprocessing | None = None
+    preprocess: Preprocess | None = None
 
     def run(self) -> Deployed:
         layers = list(enumerate(self.net.message.layer))
@@ -103,7 +104,7 @@ class _Work:
             )
         made = [(i, new) for i, layer in kept for new in [self._clean(layer)]]
         self._note_dropped(layers, kept)
-        return Deployed(self._net(made), self.preprocessing, tuple(self.notes))
+        return Deployed(self._net(made), self.preprocess, tuple(self.notes))
 
     # What the net is for ------------------------------------------------------------
 
@@ -216,8 +217,9 @@ class _Work:
             return
         self.notes.append(f"data layer {layer.name!r} ({layer.type}) is now an Input.")
         image = next((shapes[t] for t in layer.top if len(shapes.get(t, ())) == 4), None)
-        if image and layer.HasField("transform_param") and not self.preprocessing:
-            self.preprocessing = from_transform(layer.transform_param, image[1:])
+        if image and not self.preprocess:
+            self.preprocess, note = of_layer(layer, self.net.file, image[1])
+            self.notes += [note] if note else []
 
     def _note_dropped(
         self,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from netspec.convert.caffe_files import write_model
 from netspec.convert.certificate import Certificate
 from netspec.convert.converting import requested_model
-from netspec.convert.freedom import BATCH
-from netspec.convert.fullyconv import fully_convolutional
+from netspec.convert.freedom import BATCH, find_freedom
 from netspec.convert.model import Model, Opening, open_model
 from netspec.convert.reference import Reference
 from netspec.convert.request import Outcome, Request, target
-from netspec.convert.verify import Proof, verify
+from netspec.convert.verify import Proof, Runner, verify
+from netspec.evaluate.fullyconv import FullyConvolutional, fully_convolutional
+from netspec.graph import Param, build_graph
+from netspec.proto import TEST
+from netspec.shapes import describe
 
 Array = Any
 
@@ -31,14 +35,28 @@ def convert_to_deploy(request: Request) -> Outcome:
 def convert_to_fullyconv(request: Request) -> Outcome:
     """Write the prototxt, and the reshaped weights where there are any."""
     model = requested_model(request)
-    dense = fully_convolutional(model)
-    files = write_model(dense, request.out, with_weights=bool(_given(model)))
+    dense = _dense(model)
+    files = write_model(dense, request.out, with_weights=model.has_weights)
     return _finish(model, files, request, dense)
 
 
-def _given(model: Model) -> bool:
-    """Whether the weights came from a file."""
-    return not any("are drawn from seed" in note for note in model.notes)
+def _dense(model: Model) -> Model:
+    """The same numbers as a net that takes larger images too."""
+    surgery = fully_convolutional(model.net, model.graph)
+    graph = build_graph(surgery.net, TEST)
+    owned = {p.key: array for p, array in zip(model.graph.params, model.params)}
+    params = tuple(_turned(surgery, p, owned[p.key]) for p in graph.params)
+    sizes = ", ".join(
+        f"{name} ({describe(kernel.shape[2:])})"
+        for name, kernel in surgery.kernels.items()
+    )
+    dense = replace(model, net=surgery.net, graph=graph, params=params)
+    return dense.noted(f"now convolutions: {sizes or 'none'}.")
+
+
+def _turned(surgery: FullyConvolutional, param: Param, array: Array) -> Array:
+    kernel = surgery.kernels.get(param.layer)
+    return kernel.filters(array) if kernel and param.index == 0 else array
 
 
 def _finish(
@@ -54,25 +72,21 @@ def certificate_of(
     model: Model, files: tuple[Path, ...], request: Request, new: Model
 ) -> Certificate:
     """Read back what was written, and run it beside the model that it came from."""
-    written = open_model(
-        files[0],
-        files[1] if len(files) > 1 else new.as_weights(),
-        Opening(seed=request.seed),
-    )
+    weights = [file for file in files if file.suffix == ".caffemodel"]
+    held = weights[0] if weights else new.as_weights()
+    written = open_model(files[0], held, Opening(seed=request.seed))
     blobs = frozenset(written.graph.blobs) - frozenset(written.inputs)
     proof = Proof(
         "the net written",
         files,
         lambda: _runner(written),
         blobs,
-        free=frozenset({BATCH}),
+        free=find_freedom(model, frozenset({BATCH})).free,
     )
-    from dataclasses import replace
-
     return verify(replace(model, notes=new.notes), proof, request.seed)
 
 
-def _runner(model: Model):  # type: ignore[no-untyped-def]
+def _runner(model: Model) -> Runner:
     reference = Reference(model)
 
     def run(inputs: Mapping[str, Array]) -> dict[str, Array]:

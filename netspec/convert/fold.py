@@ -1,10 +1,10 @@
 """Preprocessing folded into the first convolution, where that is exact.
 
-With x = scale · (P p - mean), p the pixels and P the exchange of channels, a
-convolution of x is a convolution of p with weights scale · W P.  Padding stays exact,
-since a zero scaled is a zero.  The mean becomes part of the bias only where nothing is
-padded: in the padding x is 0, not -scale · mean.  Otherwise it stays outside, and that
-is said.
+With x = scale · (P p · range / 255 - mean), p the pixels and P the exchange of channels,
+a convolution of x is a convolution of p with weights scale · range / 255 · W P.  Padding
+stays exact, since a zero scaled is a zero.  The mean becomes part of the bias only where
+nothing is padded: in the padding x is 0, not -scale · mean.  Otherwise it stays outside,
+and that is said.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from netspec.convert.model import Model
-from netspec.convert.preprocessing import Preprocessing
+from netspec.data.preprocess import Preprocess
 from netspec.errors import SpecError, UsageError
 from netspec.graph import Node, build_graph
 from netspec.proto import TEST, NetParameter
 from netspec.spec import Located
 
 Array = Any
+_WHITE = 255
 
 
 @dataclass(frozen=True)
@@ -34,44 +35,38 @@ class Fold:
     """
 
     source: Model
-    left: Preprocessing
-
-    def source_input(self, pixels: Array) -> Array:
-        """What the source takes, for pixels in the folded model's order."""
-        known = self.source.preprocessing or Preprocessing()
-        flipped = known.order != self.left.order
-        return known.apply(pixels[:, ::-1] if flipped else pixels)
+    left: Preprocess
 
 
 def fold(model: Model) -> Model:
-    """A model that takes pixels, red first, as far as that is exact.
+    """A model that takes pixels from 0 to 255, red first, as far as that is exact.
 
     Raises:
         UsageError: nothing is known of the preprocessing.
         SpecError: something other than a convolution reads the image.
     """
-    known = model.preprocessing
+    known = model.preprocess
     if known is None:
         raise UsageError(
             "nothing is known of this model's preprocessing, so nothing can be folded.",
-            "Give --mean, --scale and --order, or the net that it was trained with.",
+            "Give --preprocess, or the net that it was trained with.",
         )
     name, readers = _readers(model)
-    flips = known.order == "BGR"
+    flips = known.channels == "bgr"
     for node in readers:
         _check_reader(model, node, flips)
     padded = any(any(node.layer.geometry(node.bottom_shapes).pad) for node in readers)
     takes_mean = any(known.mean) and not padded
-    inner = known if takes_mean else replace(known, mean=())
     folded = _with_bias(model, readers) if takes_mean else model
     params = list(folded.params)
-    for node in (n for n in folded.graph.nodes if n.name in {r.name for r in readers}):
-        _fold_into(node, params, inner, flips)
-    left = _left(known, flips, takes_mean)
+    names = {reader.name for reader in readers}
+    for node in (n for n in folded.graph.nodes if n.name in names):
+        _fold_into(node, params, known, takes_mean)
+    left = _left(known, takes_mean)
     return replace(
         folded,
         params=tuple(params),
-        preprocessing=left,
+        preprocess=left,
         fold=Fold(model, left),
         notes=(*model.notes, *_notes(known, left, [n.name for n in readers], name)),
     )
@@ -135,43 +130,56 @@ def _with_bias(model: Model, readers: list[Node]) -> Model:
     return replace(model, net=net, graph=graph, params=params)
 
 
-def _fold_into(node: Node, params: list[Array], inner: Preprocessing, flips: bool) -> None:
+def _fold_into(
+    node: Node, params: list[Array], known: Preprocess, takes_mean: bool
+) -> None:
+    """Scale a convolution's weights, turn its channels, and move the mean to its bias."""
     weights = params[node.params[0]].astype(np.float64)
-    if inner.mean:
-        mean = np.broadcast_to(np.array(inner.mean), (weights.shape[1],))
-        shift = inner.scale * np.einsum("kcyx,c->k", weights, mean)
+    scale = np.broadcast_to(np.array(known.scale, np.float64), known.depth)
+    if takes_mean:
+        shift = np.einsum("kcyx,c->k", weights, scale * np.array(known.mean))
         at = node.params[1]
         params[at] = (params[at].astype(np.float64) - shift).astype(np.float32)
-    weights = weights * inner.scale
-    folded = weights[:, ::-1] if flips else weights
-    params[node.params[0]] = np.ascontiguousarray(folded, np.float32)
+    factor = scale * known.range / _WHITE
+    weights = weights * factor[:, None, None]
+    turned = weights[:, ::-1] if known.channels == "bgr" else weights
+    params[node.params[0]] = np.ascontiguousarray(turned, np.float32)
 
 
-def _left(known: Preprocessing, flips: bool, takes_mean: bool) -> Preprocessing:
-    left = known.reordered("RGB") if flips else known
-    return replace(left, scale=1.0, mean=() if takes_mean else left.mean)
+def _left(known: Preprocess, takes_mean: bool) -> Preprocess:
+    """What is still to be done: in units of 255, in the order red, green, blue."""
+    flips = known.channels == "bgr"
+    unit = _WHITE / known.range
+    mean = () if takes_mean else tuple(m * unit for m in known.mean)
+    image = None if known.mean_image is None else known.mean_image * np.float32(unit)
+    return replace(
+        known,
+        channels="rgb" if flips else known.channels,
+        range=_WHITE,
+        mean=mean[::-1] if flips else mean,
+        mean_image=image[::-1] if flips and image is not None else image,
+        scale=(1.0,),
+    )
 
 
 def _notes(
-    known: Preprocessing, left: Preprocessing, names: list[str], image: str
+    known: Preprocess, left: Preprocess, names: list[str], image: str
 ) -> list[str]:
     done = []
-    if known.order != left.order:
-        done.append(f"channels are taken as {left.order}")
-    if known.scale != 1:
-        done.append(f"the scale {known.scale:g} is in the weights")
+    if known.channels != left.channels:
+        done.append(f"channels are taken as {left.channels}")
+    if set(known.scale) != {1} or known.range != _WHITE:
+        done.append("the scale is in the weights")
     if known.mean and not left.mean:
         done.append("the mean is in the bias")
     where = ", ".join(map(repr, names))
     notes = [f"folded into {where}: {'; '.join(done) or 'nothing'}."]
-    if left.mean or left.mean_file:
-        what = left.mean_file or ", ".join(f"{m:g}" for m in left.mean)
-        notes.append(
-            f"the mean ({what}) must still be subtracted from {image!r}: "
-            + (
-                "a mean image is no constant."
-                if left.mean_file
-                else "the convolution pads, and its padding is 0 after the mean."
-            )
+    if left.mean or left.mean_image is not None:
+        what = ", ".join(f"{m:g}" for m in left.mean) or "an image"
+        why = (
+            "the convolution pads, and its padding is 0 after the mean."
+            if left.mean
+            else "a mean image is no constant."
         )
+        notes.append(f"the mean ({what}) must still be subtracted from {image!r}: {why}")
     return notes

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from netspec.convert.model import Model
+from netspec.convert.preprocessing import tensors
 from netspec.shapes import Shape, describe
 
 Array = Any
@@ -77,12 +78,12 @@ def _case(model: Model, shapes: Mapping[str, Shape], seed: int, spread: float) -
 
 
 def _preprocessed(model: Model, arrays: dict[str, Array]) -> dict[str, Array]:
-    """Turn the pixels of a folded model into its input, in place; the source's too."""
+    """The source's input; that of the folded model is put in place of its pictures."""
     source = dict(arrays)
-    for name, pixels in arrays.items():
-        if pixels.ndim == 4:
-            source[name] = model.fold.source_input(pixels)
-            arrays[name] = model.fold.left.apply(pixels)
+    for name, pictures in arrays.items():
+        if pictures.ndim == 4:
+            source[name] = tensors(model.fold.source.preprocess, pictures)
+            arrays[name] = tensors(model.fold.left, pictures)
     return source
 
 
@@ -93,9 +94,9 @@ def _draw(
     if rows:
         indices = random.integers(0, rows, shape).astype(np.float32)
         return indices, f"indices from 0 to {rows - 1}"
-    if model.preprocessing and len(shape) == 4:
-        pixels = random.integers(0, 256, shape).astype(np.float32)
-        folded = pixels if model.fold else model.preprocessing.apply(pixels)
+    if model.preprocess and len(shape) == 4 and shape[1] == model.preprocess.depth:
+        pictures = random.integers(0, 256, shape).astype(np.float32)
+        folded = pictures if model.fold else tensors(model.preprocess, pictures)
         return folded, "preprocessed pixels"
     values = random.standard_normal(shape, np.float32) * np.float32(spread)
     return values, f"normal, deviation {spread:g}"

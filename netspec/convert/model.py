@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from netspec.convert.deploy import deploy
-from netspec.convert.preprocessing import Preprocessing
 from netspec.convert.seeded import seeded_params
 from netspec.data.feeds import known_shapes
+from netspec.data.preprocess import Preprocess
 from netspec.errors import DataError, Place
 from netspec.graph import Feeding, Graph, Node, build_graph
 from netspec.proto import TEST, NetParameter
@@ -44,18 +44,20 @@ class Model:
     Attributes:
         net: the deployed net.
         params: beside ``graph.params``; float32, perhaps unaligned and read-only.
-        preprocessing: what has to be done to images first, where it is known.
+        preprocess: what has to be done to images first, where it is known.
         files: what it was read from.
         notes: what was changed or assumed, one sentence each.
+        has_weights: whether they are somebody's, not drawn.
         fold: what a folded model's input differs by; see :mod:`netspec.convert.fold`.
     """
 
     net: Located[NetParameter]
     graph: Graph
     params: tuple[Array, ...]
-    preprocessing: Preprocessing | None = None
+    preprocess: Preprocess | None = None
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    has_weights: bool = True
     fold: Any = None
 
     @property
@@ -146,7 +148,7 @@ def open_model(
         {**_stored_shapes(spec, opening), **shapes},
     )
     graph = build_graph(deployed.net, TEST)
-    model = Model(deployed.net, graph, (), deployed.preprocessing, (spec.file,))
+    model = Model(deployed.net, graph, (), deployed.preprocess, (spec.file,))
     model = model.noted(*deployed.notes)
     return _with_weights(model, weights, opening.seed)
 
@@ -173,7 +175,7 @@ def _with_weights(
     if weights is None:
         drawn = tuple(seeded_params(model.graph, seed))
         note = f"no weights were given: they are drawn from seed {seed}."
-        return replace(model, params=drawn).noted(note)
+        return replace(model, params=drawn, has_weights=False).noted(note)
     held = weights if isinstance(weights, Weights) else read_weights(weights)
     params = transplanted(model.graph, held)
     files = tuple(dict.fromkeys([*model.files, held.file] if held.file else model.files))

@@ -28,7 +28,7 @@ class Request:
         verify: run both sides and compare.
         level, stages: which layers of the file are in the net.
         shapes: (C, H, W) of data tops that the file leaves open, by name.
-        mean, scale, order: preprocessing, where the file does not tell it.
+        preprocess: a preset or a file, where the model's own files do not tell.
         seed: of drawn weights and of the inputs that are compared.
     """
 
@@ -42,9 +42,7 @@ class Request:
     level: int = 0
     stages: tuple[str, ...] = ()
     shapes: Mapping[str, Shape] = field(default_factory=dict)
-    mean: tuple[float, ...] | None = None
-    scale: float | None = None
-    order: str | None = None
+    preprocess: str = ""
     seed: int = 0
 
 
@@ -94,10 +92,10 @@ MODULES: Mapping[str, str] = {
     "deploy": "deploy_target",
     "fullyconv": "deploy_target",
     "caffe": "caffe_target",
-    "dot": "pictures.target",
-    "mermaid": "pictures.target",
-    "svg": "pictures.target",
-    "png": "pictures.target",
+    "dot": "pictures_target",
+    "mermaid": "pictures_target",
+    "svg": "pictures_target",
+    "png": "pictures_target",
 }
 
 _SUFFIXES = {

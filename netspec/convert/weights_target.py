@@ -6,13 +6,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from netspec import __version__
 from netspec.convert.certificate import Certificate, Trial, hash_file, tools
 from netspec.convert.compare import differences
-from netspec.convert.metadata import PROTOTXT, VERSION
+from netspec.convert.metadata import NETSPEC, PROTOTXT, VERSION
 from netspec.convert.modern import modernised
 from netspec.convert.npz import read_texts, write_npz
-from netspec.convert.preprocessing import KEY, from_transform
+from netspec.convert.preprocessing import (
+    KEY,
+    as_text,
+    choose,
+    from_metadata,
+    of_layer,
+)
 from netspec.convert.request import Outcome, Request, target
 from netspec.convert.safetensors import (
     LAYERS,
@@ -21,22 +26,50 @@ from netspec.convert.safetensors import (
     write_safetensors,
 )
 from netspec.convert.source import Kind, kind_of, read_any_net, read_any_weights
+from netspec.data.preprocess import Preprocess
+from netspec.data.preprocess_file import write_sidecar
 from netspec.errors import NetspecError, UsageError
 from netspec.proto import LayerParameter, NetParameter
 from netspec.spec import parse_net, to_text
 from netspec.weights import Weights, write_caffemodel, write_hdf5
 
 Array = Any
-Writer = Callable[[Path, Weights, NetParameter], None]
+_WITH_METADATA = (".safetensors", ".npz")
+Writer = Callable[[Path, Weights, NetParameter, dict[str, str]], None]
 
 
 def _convert(request: Request, write: Writer, packages: tuple[str, ...] = ()) -> Outcome:
     weights = _weights(request)
     net = _net(request, weights)
-    write(request.out, weights, net)
+    known = _preprocess(request, net)
+    write(request.out, weights, net, _metadata(net, known))
+    files = [request.out]
+    if known and request.out.suffix not in _WITH_METADATA:
+        files.append(write_sidecar(request.out, known))
     if not request.verify:
-        return Outcome((request.out,))
-    return Outcome((request.out,), (), _certificate(request, weights, packages))
+        return Outcome(tuple(files))
+    return Outcome(tuple(files), (), _certificate(request, weights, packages))
+
+
+def _preprocess(request: Request, net: NetParameter) -> Preprocess | None:
+    """What is told, stands beside the source or in it, or its data layer says."""
+    sources = [f for f in (request.weights, request.source) if f]
+    own = None
+    for path in sources:
+        own = own or from_metadata(_texts(path).get(KEY))
+    for layer in net.layer:
+        depth = 1 if layer.transform_param.force_gray else 3
+        if own is None and layer.HasField("transform_param"):
+            own, _ = of_layer(layer, request.source, depth)
+    return choose(request.preprocess, own, sources)
+
+
+def _texts(path: str) -> dict[str, str]:
+    """The metadata of a file that has some."""
+    kind = kind_of(path)
+    if kind is Kind.SAFETENSORS:
+        return read_metadata(path)
+    return read_texts(path) if kind is Kind.NPZ else {}
 
 
 def _weights(request: Request) -> Weights:
@@ -96,14 +129,9 @@ def _complete(net: NetParameter, weights: Weights) -> NetParameter:
     return whole
 
 
-def _metadata(net: NetParameter) -> dict[str, str]:
-    found = {VERSION: __version__, PROTOTXT: to_text(net)}
-    for layer in net.layer:
-        if layer.HasField("transform_param"):
-            channels = len(layer.transform_param.mean_value) or 3
-            known = from_transform(layer.transform_param, (channels,))
-            return {**found, KEY: known.as_json()}
-    return found
+def _metadata(net: NetParameter, known: Preprocess | None) -> dict[str, str]:
+    found = {VERSION: NETSPEC, PROTOTXT: to_text(net)}
+    return {**found, KEY: as_text(known)} if known else found
 
 
 def _certificate(
@@ -134,20 +162,28 @@ def _blobs(weights: Weights) -> dict[str, Array]:
     }
 
 
-def _to_safetensors(path: Path, weights: Weights, net: NetParameter) -> None:
+def _to_safetensors(
+    path: Path, weights: Weights, net: NetParameter, texts: dict[str, str]
+) -> None:
     tensors, order = tensors_of(weights)
-    write_safetensors(path, tensors, {**_metadata(net), LAYERS: order})
+    write_safetensors(path, tensors, {**texts, LAYERS: order})
 
 
-def _to_npz(path: Path, weights: Weights, net: NetParameter) -> None:
-    write_npz(path, weights, _metadata(net))
+def _to_npz(
+    path: Path, weights: Weights, net: NetParameter, texts: dict[str, str]
+) -> None:
+    write_npz(path, weights, texts)
 
 
-def _to_hdf5(path: Path, weights: Weights, net: NetParameter) -> None:
+def _to_hdf5(
+    path: Path, weights: Weights, net: NetParameter, texts: dict[str, str]
+) -> None:
     write_hdf5(path, _arrays(weights))
 
 
-def _to_caffemodel(path: Path, weights: Weights, net: NetParameter) -> None:
+def _to_caffemodel(
+    path: Path, weights: Weights, net: NetParameter, texts: dict[str, str]
+) -> None:
     arrays = {n: [a for a in held if a is not None] for n, held in _arrays(weights).items()}
     write_caffemodel(path, _once(net), {n: held for n, held in arrays.items() if held})
 

@@ -340,8 +340,19 @@ def reshape(step: Step) -> None:
     elif whole == step.shape:
         step.same()
     else:
-        kept = [0 if i < step.rank and n == step.shape[i] and not i else n for i, n in enumerate(whole)]
-        step.add("Reshape", reshape_param={"shape": kept})
+        batch = step.net.value(step.input(1)) in step.net.computed
+        kept = batch and whole[:1] == step.shape[:1]
+        final = (0, *whole[1:]) if kept else _open(dims, whole)
+        step.add("Reshape", reshape_param={"shape": final})
+
+
+def _open(dims: list[int], whole: Shape) -> list[int]:
+    """The dims as they are written, a -1 included, but a 0 only at the front.
+
+    Caffe's 0 and ONNX's mean the same; netspec's shapes are all known here, so that
+    what is not the batch may be a number.
+    """
+    return [d if d == -1 or (d == 0 and not i) else n for i, (d, n) in enumerate(zip(dims, whole))]
 
 
 def _shape_of(shape: Shape, dims: list[int]) -> Shape:

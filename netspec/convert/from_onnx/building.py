@@ -22,6 +22,7 @@ class NetBuilder:
         constants: values that are known; small ones are computed with.
         weights: arrays by layer name.
         alias: values that only are another one.
+        computed: constants that follow from the extents of blobs.
         padded: blobs with zeros around another one, which it stands for.
     """
 
@@ -32,6 +33,7 @@ class NetBuilder:
         self.weights: dict[str, list[Array]] = {}
         self.alias: dict[str, str] = {}
         self.padded: dict[str, str] = {}
+        self.computed: set[str] = set()
         self._names: set[str] = set()
         self._sharing: dict[str, str] = {}
 

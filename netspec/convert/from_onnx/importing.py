@@ -16,7 +16,7 @@ from netspec.convert.from_onnx.building import NetBuilder
 from netspec.convert.from_onnx.operators import IMPORTERS, Step
 from netspec.convert.from_onnx.reading import OnnxModel, OnnxNode, closed, read_onnx
 from netspec.convert.model import Model, transplanted
-from netspec.convert.preprocessing import KEY, Preprocessing
+from netspec.convert.preprocessing import KEY, from_metadata
 from netspec.convert.refusal import Unsupported
 from netspec.errors import NetspecError, Place, SpecError
 from netspec.graph import build_graph
@@ -78,6 +78,7 @@ def read_import(path: str | Path, shapes: Mapping[str, Shape] | None = None) -> 
         net.input(name, shape)
     _walk(onnx, net)
     _name_outputs(onnx, net)
+    _absorb_flattening(net.net, onnx.outputs)
     _in_place(net.net, onnx.outputs)
     values = {v: v for n in onnx.nodes for v in n.outputs}
     for blob, value in _friendly_names(net.net).items():
@@ -137,6 +138,7 @@ def _folded(node: OnnxNode, net: NetBuilder) -> bool:
         extent = net.shape(given[0])
         start, end = node.attrs.get("start", 0), node.attrs.get("end", len(extent))
         net.constants[node.outputs[0]] = np.array(extent[start:end], np.int64)
+        net.computed.add(node.outputs[0])
         return True
     if node.op not in _FOLDABLE or not all(map(net.is_constant, given)):
         return False
@@ -144,6 +146,8 @@ def _folded(node: OnnxNode, net: NetBuilder) -> bool:
     feeds = {name: net.constant(name) for name in given}
     found = reference.ReferenceEvaluator(node.proto).run(None, feeds)
     net.constants.update(zip(node.outputs, found))
+    if any(net.value(name) in net.computed for name in given):
+        net.computed.update(node.outputs)
     return True
 
 
@@ -183,6 +187,21 @@ def _name_outputs(onnx: OnnxModel, net: NetBuilder) -> None:
         for layer in net.net.layer:
             for names in (layer.bottom, layer.top):
                 names[:] = [name if n == blob else n for n in names]
+
+
+def _absorb_flattening(net: NetParameter, outputs: list[str]) -> None:
+    """Leave out a Flatten that only an InnerProduct reads: it flattens by itself."""
+    flats = {f.top[0]: f for f in net.layer if f.type == "Flatten"}
+    readers = Counter(b for layer in net.layer for b in layer.bottom)
+    for layer in list(net.layer):
+        flat = flats.get(layer.bottom[0]) if layer.bottom else None
+        axis = layer.inner_product_param.axis
+        if flat is None or layer.type != "InnerProduct" or axis != 1:
+            continue
+        plain = not flat.flatten_param.ListFields()
+        if plain and readers[flat.top[0]] == 1 and flat.top[0] not in outputs:
+            layer.bottom[0] = flat.bottom[0]
+            net.layer.remove(flat)
 
 
 def _in_place(net: NetParameter, outputs: list[str]) -> None:
@@ -229,9 +248,8 @@ def _model(onnx: OnnxModel, builder: NetBuilder) -> Model:
     graph = build_graph(net, TEST)
     weights = Weights.of_arrays(builder.weights, onnx.file)
     params = tuple(transplanted(graph, weights)) if graph.params else ()
-    text = onnx.metadata.get(KEY)
-    preprocessing = Preprocessing.from_json(text) if text else None
-    return Model(net, graph, params, preprocessing, (onnx.file,))
+    known = from_metadata(onnx.metadata.get(KEY))
+    return Model(net, graph, params, known, (onnx.file,))
 
 
 def _tidied(net: NetParameter) -> NetParameter:

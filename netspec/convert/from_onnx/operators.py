@@ -66,7 +66,8 @@ class Step:
                 return value.removesuffix(".weight")
         scope, _, last = self.node.name.strip("/").rpartition("/")
         generic = last.rsplit("_", 1)[0] == self.node.op or last == self.node.op
-        return scope if scope and generic else self.node.name.strip("/") or self.y
+        scoped = scope and generic and self.node.name.startswith("/")
+        return scope if scoped else self.node.name.strip("/") or self.y
 
     def input(self, index: int) -> str:
         """Input *index*, "" where it is left out."""

@@ -19,7 +19,8 @@ Array = Any
 
 def certify_import(imported: Imported, files: Sequence[Path], seed: int) -> Certificate:
     """Run the net that was written and the ONNX file, and compare."""
-    model = open_model(files[0], files[1] if len(files) > 1 else None)
+    weights = [file for file in files if file.suffix == ".caffemodel"]
+    model = open_model(files[0], weights[0] if weights else None)
     held = imported.values
     blobs = {b: held[b] for b in model.graph.blobs if b in held}
     runs = installed("onnxruntime")

@@ -10,9 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from netspec import __version__
 from netspec.convert.extras import load_onnx
-from netspec.convert.metadata import metadata
+from netspec.convert.metadata import NETSPEC, metadata
 from netspec.convert.to_onnx.builder import IR_VERSION, OPSET, Weight
 from netspec.convert.to_onnx.export import Exported
 from netspec.files import replacing
@@ -76,7 +75,7 @@ def _frame(exported: Exported) -> tuple[bytes, bytes]:
         onnx.helper.make_graph([], "", [], []),
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
         producer_name="netspec",
-        producer_version=__version__,
+        producer_version=NETSPEC,
         ir_version=IR_VERSION,
     )
     model.ClearField("graph")

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 
-from netspec import __version__
+from netspec.convert.metadata import NETSPEC
 from netspec.convert.model import Model
 from netspec.convert.to_torch.export import Source
 from netspec.convert.to_torch.names import class_name
@@ -64,7 +64,7 @@ def _imports(source: Source) -> list[str]:
 def _docstring(source: Source) -> list[str]:
     model = source.model
     return [
-        f'"""{_plain(model.name)} as a PyTorch module, by netspec {__version__}.',
+        f'"""{_plain(model.name)} as a PyTorch module, by netspec {NETSPEC}.',
         "",
         *_inputs(source),
         *_preprocessing(model),
@@ -93,14 +93,11 @@ def _named(shape: Shape, varies: tuple[bool, ...]) -> str:
 
 
 def _preprocessing(model: Model) -> Iterable[str]:
-    known = model.preprocessing
-    if known is None:
+    if model.preprocess is None:
         yield "Preprocessing: not known; see where the weights come from."
-        return
-    mean = _plain(known.mean_file) or ", ".join(f"{m:g}" for m in known.mean) or "0"
-    order = f"channels {known.order}, " if known.order else ""
-    yield f"Preprocessing: {order}pixels from 0 to 255;"
-    yield f"    {known.scale:g} * (pixel - mean), mean {mean}."
+    else:
+        yield "Preprocessing: (pixel - mean) * scale,"
+        yield f"    {_plain(str(model.preprocess))}."
 
 
 def _plain(text: str) -> str:
