@@ -44,6 +44,12 @@ class Memory:
         data = self._view("data", self._data[name], shape)
         self.blobs[name] = Blob(data, self._view("diff", self._diff[name], shape))
 
+    def adopt(self, name: str, blob: Blob) -> None:
+        """Let a source's top lie in the caller's arrays from now on."""
+        for kind, array in (("data", blob.data), ("diff", blob.diff)):
+            if array is not None:
+                self._grown[kind, name] = array.reshape(-1)
+
     def _view(self, kind: str, name: str, shape: Shape) -> Any:
         """One array under a shape, or None where the plan has none.
 

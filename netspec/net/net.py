@@ -94,7 +94,8 @@ class Net:
         memory = Memory(self.plan, self.dtype, self._lent_now())
         self._blobs = memory.blobs
         runs = memory.runs(self.param_blobs, self.seed)
-        Resizer(memory, runs).install()
+        self._resizer = Resizer(memory, runs)
+        self._resizer.install()
         self._steps = list(zip(self.graph.nodes, runs))
         fused = set(self.plan.relus.values())
         self._forward_steps = [s for i, s in enumerate(self._steps) if i not in fused]
@@ -224,6 +225,21 @@ class Net:
             raise
         self.graph = graph
         self._bind()
+
+    def reshape_first(self, layers: int, inputs: Mapping[str, Blob]) -> None:
+        """Give inputs other memory and shapes, for passes over the first layers alone.
+
+        Layers after these are not asked whether they can take what comes of it, and
+        cannot be run before the next :meth:`reshape`.
+
+        Args:
+            layers: how many of :attr:`forward_steps`.
+            inputs: as for :meth:`lend`, of the shapes that the tops are to have.
+
+        Raises:
+            SpecError: one of these layers cannot take a shape; the net is as before.
+        """
+        self._resizer.reshape_first(layers, inputs)
 
     def lend(self, blobs: Mapping[str, Blob]) -> None:
         """Let tops of sources lie in the caller's memory from the next reshape on.

@@ -9,12 +9,13 @@ no longer fits gets memory of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from netspec.errors import DataError, NetspecError, SpecError
 from netspec.graph import Node
 from netspec.layers.base import Run, Shapes
+from netspec.net.blob import Blob
 from netspec.net.memory import Memory
 from netspec.shapes import Shape, count, describe
 
@@ -45,15 +46,33 @@ class Resizer:
         """
         shapes = dict(zip(self._nodes[index].tops, tops))
         touched = [index, *self._follow(index, shapes)]
+        self._show(shapes, touched)
+
+    def reshape_first(self, stop: int, inputs: Mapping[str, Blob]) -> None:
+        """Give tops of sources memory and shapes, and what follows up to node *stop*.
+
+        Raises:
+            SpecError: one of these layers cannot take them; names that layer.
+        """
+        shapes = {name: blob.shape for name, blob in inputs.items()}
+        sources = [i for i, n in enumerate(self._nodes) if shapes.keys() & set(n.tops)]
+        touched = [*sources, *self._follow(-1, shapes, stop)]
+        for name, blob in inputs.items():
+            self._memory.adopt(name, blob)
+        self._show(shapes, touched)
+
+    def _show(self, shapes: Mapping[str, Shape], touched: Sequence[int]) -> None:
         for name, shape in shapes.items():
             self._memory.show(name, shape)
         for i in touched:
             self._memory.connect(self._runs[i], i)
 
-    def _follow(self, index: int, shapes: dict[str, Shape]) -> list[int]:
+    def _follow(
+        self, index: int, shapes: dict[str, Shape], stop: int | None = None
+    ) -> list[int]:
         """Add the shapes that follow from those given; the nodes that they concern."""
         followers = []
-        for i, node in enumerate(self._nodes[index + 1 :], start=index + 1):
+        for i, node in enumerate(self._nodes[index + 1 : stop], start=index + 1):
             if shapes.keys() & set(node.bottoms):
                 try:
                     shapes.update(zip(node.tops, self._infer(node, shapes)))

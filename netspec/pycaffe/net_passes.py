@@ -120,7 +120,7 @@ class NetPasses(NetNames):
             taken = self._supply.take(node.name for node in nodes)
             for name, values in taken.items():
                 self._store.reshape(name, values.shape)
-            self._store.settle(start)
+            self._store.settle(start, end)
             for name, values in taken.items():
                 self._store.data(name)[...] = values
             self._core.begin_pass(iteration=self._passes)
@@ -130,7 +130,7 @@ class NetPasses(NetNames):
     def _backward(self, start: int, end: int) -> None:
         """Run layers backward by number."""
         with self._lock:
-            self._store.settle()
+            self._store.settle(last=start)
             self._course.backward(start, end)
 
     @property

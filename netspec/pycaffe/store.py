@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.errors import UsageError
+from netspec.errors import NetspecError, UsageError
 from netspec.net import Blob as CoreBlob
 from netspec.net import Net as CoreNet
 from netspec.pycaffe.faults import BadValueError
@@ -27,6 +27,7 @@ class Store:
         self.core = core
         self._waiting: dict[str, CoreBlob] = {}
         self._spare: dict[str, Array] = {}
+        self._reach = len(core.graph.nodes) - 1  # last layer that knows these shapes
 
     def data(self, name: str) -> Array:
         """The values of a blob."""
@@ -67,32 +68,46 @@ class Store:
             data[...] = old.data.ravel()[: data.size].reshape(new)
         self._waiting[name] = CoreBlob(data, diff)
 
-    def settle(self, first: int = 0) -> None:
+    def settle(self, first: int = 0, last: int | None = None) -> None:
         """Let the net take up the shapes that wait; blobs keep values where they can.
 
         Memory of an input whose shape stays, or was given by :meth:`reshape`, remains
         the net's: views of it stay valid.
 
         Args:
-            first: layer that the coming pass begins with.
+            first, last: layers that the coming pass runs from and to; None: to the end.
 
         Raises:
-            SpecError: a layer cannot take a shape; all is as before.
+            SpecError: a layer of the pass cannot take a shape; all is as before.
             UsageError: a shape was given to a blob that a layer before *first* makes.
         """
-        if not self._waiting:
+        last = len(self.core.graph.nodes) - 1 if last is None else last
+        if not self._waiting and last <= self._reach:
             return
         waiting, before = self._waiting, dict(self.core.blobs)
         tops = [top for node in self.core.graph.sources for top in node.tops]
         inputs = {top: self._held(top) for top in tops}
-        if waiting.keys() & inputs.keys():
-            self.core.lend(inputs)
-            self.core.reshape(**{top: blob.shape for top, blob in inputs.items()})
+        if waiting.keys() & inputs.keys() or last > self._reach:
+            self._reach = self._take_up(inputs, last)
         self._waiting = {}
         for name, blob in self.core.blobs.items():
             if name not in inputs:
                 _copy(before[name], blob)
         self._check_made(waiting, first)
+
+    def _take_up(self, inputs: Mapping[str, CoreBlob], last: int) -> int:
+        """Reshape the net, or as in Caffe the layers of the coming pass alone where
+        later ones cannot take the shapes; returns the last that may be run."""
+        self.core.lend(inputs)
+        try:
+            self.core.reshape(**{top: blob.shape for top, blob in inputs.items()})
+        except NetspecError as error:
+            try:
+                self.core.reshape_first(last + 1, inputs)
+            except NetspecError:
+                raise error from None
+            return last
+        return len(self.core.graph.nodes) - 1
 
     def _check_made(self, waiting: Mapping[str, CoreBlob], first: int) -> None:
         """Refuse shapes of blobs that the pass would read and not make."""

@@ -157,6 +157,23 @@ def test_inputs_may_lie_in_the_callers_memory_across_reshapes() -> None:
     assert not np.shares_memory(small.blobs["label"].data, label)
 
 
+def test_the_first_layers_alone_may_take_another_shape() -> None:
+    small = net(TEXT + LOSS, phase="train")
+    x = np.random.default_rng(6).normal(size=(1, 3, 9, 12)).astype(np.float32)
+    stop = [node.name for node, _ in small.forward_steps].index("f")
+    small.reshape_first(stop, {"x": Blob(x, None)})
+    for step in small.forward_steps[:stop]:
+        small.run_forward(*step)
+    alone = net()
+    alone.reshape(x=x.shape)
+    np.testing.assert_array_equal(small.blobs["s"].data, alone.forward(x=x)["s"])
+    assert small.blobs["f"].shape == (2, 6)
+    with pytest.raises(SpecError, match="layer 'f'"):
+        small.reshape_first(stop + 1, {"x": Blob(x, None)})
+    small.reshape()
+    assert small.forward(x=X, label=[0, 1])["loss"] > 0
+
+
 def test_blobs_that_fill_themselves_can_be_reshaped() -> None:
     dummy = 'layer { name: "x" type: "DummyData" top: "x" dummy_data_param {'
     own = dummy + " shape { dim: 2 dim: 3 dim: 7 dim: 9 } } }"

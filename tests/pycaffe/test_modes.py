@@ -17,12 +17,6 @@ from netspec.pycaffe import logs, modes
 from .small import DEPLOY, X, write
 
 
-@pytest.fixture(autouse=True)
-def _as_before(monkeypatch):
-    monkeypatch.setattr(modes, "_settings", modes.Settings())
-    monkeypatch.setattr(logs, "_least", 0)
-
-
 def test_the_device_is_that_of_the_moment_in_every_thread(tmp_path):
     caffe.set_mode_cpu()
     seen = []

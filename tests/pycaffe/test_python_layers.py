@@ -11,7 +11,6 @@ import pytest
 import netspec.pycaffe as caffe
 from netspec.errors import NetspecError
 from netspec.pycaffe import layers as L
-from netspec.pycaffe import modes
 
 from .small import write
 
@@ -85,7 +84,7 @@ def _allowed(monkeypatch):
     module = ModuleType("layers_of_mine")
     module.__dict__.update(Scale=Scale, Rows=Rows, Euclidean=Euclidean)
     monkeypatch.setitem(sys.modules, "layers_of_mine", module)
-    monkeypatch.setattr(modes, "_settings", modes.Settings(allow_python=True))
+    caffe.allow_python()
 
 
 def mine(*bottoms, layer, **options):

@@ -137,3 +137,49 @@ def test_gradients_after_a_reshape_are_those_of_a_net_of_that_shape(net, tmp_pat
     fresh.forward(data=X[:1])
     expected = fresh.backward(score=np.ones((1, 4)))["data"]
     np.testing.assert_array_equal(found, expected)
+
+
+FIXED = """
+layer { name: "fc" type: "InnerProduct" bottom: "sum" top: "fc"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "out" type: "Sigmoid" bottom: "fc" top: "out" }
+"""
+
+
+@pytest.mark.smoke
+def test_a_pass_over_the_first_layers_takes_shapes_that_later_ones_cannot(tmp_path):
+    """As deep dreams need it, on nets that end in fully connected layers."""
+    text = FORCED + DEPLOY[: DEPLOY.index('layer { name: "pool"')]
+    net = caffe.Net(write(tmp_path, text + FIXED, "fixed.prototxt"), caffe.TEST)
+    free = caffe.Net(write(tmp_path, text, "free.prototxt"), caffe.TEST)
+    free.share_with(net)
+    for shape in ((1, 3, 12, 8), (3, 3, 5, 4), (1, 3, 20, 30)):
+        image = np.random.default_rng(2).normal(size=shape).astype(np.float32)
+        for each in (net, free):
+            each.blobs["data"].reshape(*shape)
+        mine = net.blobs["data"].data
+        mine[...] = image
+        expected = free.forward(data=image)["sum"]
+        np.testing.assert_array_equal(net.forward(end="sum")["sum"], expected)
+        net.blobs["sum"].diff[...] = expected
+        net.backward(start="sum")
+        gradient = free.backward(sum=expected)["data"]
+        np.testing.assert_array_equal(net.blobs["data"].diff, gradient)
+        assert np.shares_memory(mine, net.blobs["data"].data)
+    for act in (net.forward, net.reshape, net.backward):
+        with pytest.raises(NetspecError, match="would make parameter 'fc/0'"):
+            act()
+    net.blobs["data"].reshape(2, 3, 7, 9)
+    assert net.forward(data=X)["out"].shape == (2, 2)
+
+
+def test_a_layer_of_the_pass_itself_must_take_the_shape(tmp_path):
+    text = DEPLOY[: DEPLOY.index('layer { name: "pool"')] + FIXED
+    net = caffe.Net(write(tmp_path, text), caffe.TEST)
+    expected = net.forward(data=X)["out"]
+    net.blobs["data"].reshape(2, 3, 9, 9)
+    with pytest.raises(NetspecError, match="would make parameter 'fc/0'"):
+        net.forward(end="fc")
+    assert net.blobs["conv"].shape == (2, 5, 3, 4)
+    net.blobs["data"].reshape(2, 3, 7, 9)
+    np.testing.assert_array_equal(net.forward(data=X)["out"], expected)
