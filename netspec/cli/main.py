@@ -91,7 +91,7 @@ def _run(argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
-    return module.run(parser.parse_args(rest))
+    return module.run(parser.parse_args(rest, argparse.Namespace(argv=rest)))
 
 
 def overview() -> str:

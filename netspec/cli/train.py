@@ -2,18 +2,26 @@
 
 Snapshots are Caffe's two files. Ctrl-C or SIGTERM writes one and stops, a second Ctrl-C
 stops at once, SIGHUP writes one and goes on. --resume auto goes on from the newest
-valid snapshot, or starts where there is none.
+valid snapshot, or starts where there is none; weights are then not looked for.
+
+The batch of the file is the global one: ranks divide it, and 1, 2, 4 or 8 of them
+compute the same bits.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from netspec.cli.ranks import add_ranks, one_of_ranks, supervise, supervises
+
 if TYPE_CHECKING:
-    from netspec.solver.events import Listener
+    from netspec.solver import Solver
+    from netspec.solver.events import Event, Listener
+    from netspec.sync import Synchronizer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--log", metavar="FILE", help="a log in Caffe's shape; default: none")
     add("--json", metavar="FILE", help="a log of JSON lines")
     add("--quiet", action="store_true", help="print errors only")
+    add_ranks(parser)
     add_transplant(parser)
     add_trust(parser)
 
@@ -49,35 +58,54 @@ def add_transplant(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train until the solver says stop."""
+    if supervises(args):
+        return supervise(args)
+    with one_of_ranks(args) as sync, ExitStack() as stack:
+        solver = _solver(args, sync, stack)
+        if args.weights and not solver.iteration:
+            for file in args.weights.split(","):
+                report = solver.load(file, **transplant_options(args)).text()
+                if not sync.rank:
+                    print(report)
+        solver.solve(signals=True)
+    return 0
+
+
+def _solver(args: argparse.Namespace, sync: Synchronizer, stack: ExitStack) -> Solver:
+    """The solver, with what listens to it, where its snapshot left it."""
     from netspec.cli.options import allows_python
     from netspec.files import find
     from netspec.solver import Solver
     from netspec.spec import read_solver
     from netspec.spec.override import override
+    from netspec.sync.launchers import RESTARTED
 
-    path = find(args.solver)
-    with ExitStack() as stack:
-        listeners = _listeners(args, stack)
-        solver = Solver(
-            override(read_solver(path, args.lenient), args.set),
-            device=args.device,
-            lean=True,
-            listeners=listeners,
-            allow_python=allows_python(args),
-        )
-        stack.callback(solver.close)
-        start_from(solver, args)
-        solver.solve(signals=True)
-    return 0
-
-
-def start_from(solver: Any, args: argparse.Namespace) -> None:
-    """Load what the command line names, and print what became of each blob."""
-    if args.weights:
-        for file in args.weights.split(","):
-            print(solver.load(file, **transplant_options(args)).text())
-    if args.resume:
+    again = RESTARTED in os.environ
+    solver = Solver(
+        override(read_solver(find(args.solver), args.lenient), args.set),
+        device=args.device,
+        lean=True,
+        listeners=[_of_another(sync)] if sync.rank else _listeners(args, stack),
+        allow_python=allows_python(args),
+        sync=sync,
+        resume="auto" if again else args.resume,
+    )
+    stack.callback(solver.close)
+    if again and args.resume and not solver.iteration:
         solver.restore(args.resume)
+    return solver
+
+
+def _of_another(sync: Synchronizer) -> Listener:
+    """What a rank other than 0 tells: the damaged records that it alone has seen."""
+    from netspec.solver.events import RecordSkipped
+
+    def listen(event: Event) -> None:
+        if isinstance(event, RecordSkipped):
+            text = f"netspec: rank {sync.rank}: {event.problem}"
+            print(text, file=sys.stderr, flush=True)
+
+    return listen
 
 
 def transplant_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -18,11 +18,22 @@ def silent(done: int, total: int) -> None:
     """Progress that nobody is told of."""
 
 
+_sharers = 1  # processes that use this process's cores together
+
+
+def share_cores(processes: int) -> None:
+    """Say how many processes, this one included, use the same cores."""
+    global _sharers
+    _sharers = processes
+
+
 def cores() -> int:
-    """Cores that this process may use."""
+    """This process's share of the cores that it may use, at least one."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        found = len(os.sched_getaffinity(0))
+    else:
+        found = os.cpu_count() or 1
+    return max(1, found // _sharers)
 
 
 _AHEAD = 4  # items a thread that may be under way or ready

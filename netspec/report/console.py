@@ -16,11 +16,14 @@ from netspec.solver.events import (
     Finished,
     Iteration,
     Output,
+    RanksReady,
     RateDropped,
+    RecordSkipped,
     Restored,
     SnapshotWritten,
     Started,
     TestResult,
+    Timings,
     Warned,
 )
 
@@ -65,6 +68,17 @@ class ConsoleReporter:
         self._print(*banner(event))
 
     @_on.register
+    def _(self, event: RanksReady) -> None:
+        self._print(*ranks_lines(event))
+
+    @_on.register
+    def _(self, event: RecordSkipped) -> None:
+        self._print(
+            f"warning: {event.problem} The record after it takes its place; skipped "
+            f"so far: {event.skipped}."
+        )
+
+    @_on.register
     def _(self, event: Iteration) -> None:
         self._pace.step(event.timings.total, event.images)
         line = self._iteration(event)
@@ -84,6 +98,7 @@ class ConsoleReporter:
         if self._max_iter:
             left = self._max_iter - event.iteration - 1
             parts.append(f"{duration(left * self._pace.seconds_per_iteration)} left")
+        parts.extend(split(event.timings))
         return "  ".join(parts)
 
     @_on.register
@@ -139,11 +154,49 @@ def banner(event: Started) -> list[str]:
         f"{event.lr_policy}, {end}, on {event.device}",
         f"global batch {event.images} = {event.batch} images x iter_size "
         f"{event.iter_size}; {event.shards} shard(s): {event.shard_reason}",
+        *_ranks(event),
         f"epoch: {event.train_size} records = {epoch:.1f} iterations"
         if epoch
         else "epoch: the source has no end",
         f"seed {event.seed}{seed}",
     ]
+
+
+def _ranks(event: Started) -> list[str]:
+    """How ranks divide the batch, and what that does to the result."""
+    if event.ranks == 1:
+        return []
+    result = (
+        "the same bits as one rank"
+        if event.exact
+        else "not the bits of one rank, but equal within rounding"
+    )
+    return [
+        f"{event.ranks} ranks, rank 0 computes {event.rank_images} images; {result}"
+    ]
+
+
+def ranks_lines(event: RanksReady) -> list[str]:
+    """Who the ranks are, and how fast they talk."""
+    size, milliseconds = event.bytes / 2**20, 1e3 * event.seconds
+    return [
+        f"{len(event.ranks)} ranks through {event.library}: {', '.join(event.ranks)}",
+        f"a sum of {size:.0f} MiB over them takes {milliseconds:.3g} ms: each sends "
+        f"{event.bandwidth / 1e9:.3g} GB/s",
+    ]
+
+
+def split(timings: Timings) -> list[str]:
+    """What an iteration on several ranks was spent on; nothing on one."""
+    if not timings.communication or not timings.total:
+        return []
+    parts = {
+        "data": timings.data,
+        "compute": timings.forward + timings.backward + timings.update,
+        "wait": timings.wait,
+    }
+    shares = [f"{name} {100 * s / timings.total:.0f} %" for name, s in parts.items()]
+    return [" ".join(shares)]
 
 
 def output_lines(outputs: tuple[Output, ...]) -> list[str]:

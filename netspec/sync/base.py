@@ -17,14 +17,16 @@ class Synchronizer(Protocol):
     Attributes:
         rank: this rank, from 0.
         size: number of ranks.
-        busy: seconds spent on the buckets of :meth:`begin` so far.
 
     Every call may raise DeviceError: a rank is lost; it is named.
     """
 
     rank: int
     size: int
-    busy: float
+
+    @property
+    def busy(self) -> float:
+        """Seconds spent on the buckets of :meth:`begin` so far."""
 
     def reduce(self, bucket: Array) -> None:
         """Replace *bucket* (contiguous, 1-D) by its sum over the ranks, on all."""

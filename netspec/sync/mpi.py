@@ -6,20 +6,24 @@ import os
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from netspec.errors import UsageError
+from netspec.errors import DeviceError, NetspecError, UsageError
 from netspec.sync.background import Background
 from netspec.sync.base import Array
 from netspec.sync.doubling import reduce_tree
+from netspec.sync.launchers import announce
 from netspec.sync.pulse import Activity, Pulse
 
 LIMIT = 300.0  # seconds to wait for a rank before the run is ended
 _PIECE = 1 << 26  # bytes of one message of a broadcast
+_DEFERENCE = 2.0  # seconds that another rank waits for rank 0 to report an error
+INTERRUPTED = 130  # the shell's code for a process ended by Ctrl-C
 _EAGER = 20  # looks at a message under way before the thread sleeps in between
 _NAPS = (50e-6, 1e-3)  # shortest and longest sleep, in seconds
 
@@ -82,6 +86,7 @@ class Mpi:
         self._world = self._mpi.COMM_WORLD
         self.rank, self.size = self._world.rank, self._world.size
         self.library = " ".join(map(str, _vendor(self._mpi)))
+        announce(self.rank)
         self.places: list[Place] = self._world.allgather(_here(self.rank))
         self._background = Background("netspec-sync")
         names = [str(place) for place in self.places]
@@ -99,6 +104,11 @@ class Mpi:
         """The ranks of this rank's machine, itself included."""
         host = self.places[self.rank].host
         return [place for place in self.places if place.host == host]
+
+    @property
+    def shares_cores(self) -> bool:
+        """Whether the ranks of this machine may all run on the same cores."""
+        return len({place.cores for place in self.neighbours}) == 1
 
     def reduce(self, bucket: Array) -> None:
         """See :class:`netspec.sync.Synchronizer`."""
@@ -140,11 +150,27 @@ class Mpi:
         """Part from the other ranks, once all are done."""
         self.barrier()
         self._pulse.close()
+        self._mpi.Finalize()
 
     def end(self, message: str, code: int = 5) -> None:
         """End all ranks at once with an exit code, after saying why."""
         print(f"netspec: {message}", file=sys.stderr, flush=True)
         self._world.Abort(code)
+
+    def fail(self, error: BaseException) -> None:
+        """End all ranks because of an error of this one.
+
+        Where all ranks have met the same error, rank 0 is the one to say so.
+        """
+        if isinstance(error, KeyboardInterrupt):
+            self.end("interrupted.", INTERRUPTED)
+        if self.rank and not isinstance(error, DeviceError):
+            time.sleep(_DEFERENCE)
+        who = f"{self.places[self.rank]}: " if self.rank else ""
+        if isinstance(error, NetspecError):
+            self.end(f"{who}{error}", error.exit_code)
+        trace = "".join(traceback.format_exception(error))
+        self.end(f"{who}{trace}", 1)
 
 
 class _MpiPort:

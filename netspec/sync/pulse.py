@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from netspec.errors import DeviceError
+from netspec.sync.launchers import LAUNCHER
 from netspec.sync.watch import WAITING, Watch
 
 _BEAT = struct.Struct("d56s")  # seconds at it, what it is at
@@ -126,7 +127,7 @@ class _Launcher:
     """The netspec process that started the ranks, if one on this machine did."""
 
     def __init__(self) -> None:
-        self._process = int(os.environ.get("NETSPEC_LAUNCHER", "0"))
+        self._process = int(os.environ.get(LAUNCHER, "0"))
 
     def gone(self) -> bool:
         """Whether it has ended, so that nobody would end this rank."""

@@ -1,0 +1,214 @@
+"""Starts the ranks of a run, passes signals on, names who died, starts anew."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+from netspec.errors import DeviceError
+from netspec.sync.launchers import LAUNCHER, RANKS, RESTARTED, ROOT_ALLOWED
+
+_LOOK = 0.05  # seconds between two looks at the processes
+FINAL = frozenset((0, 1, 2, 3, 4, 6, 130))  # exit codes that another try cannot mend
+_INTERRUPTED = 130
+_DEAD = re.compile(r"PID (\d+) RUNNING AT|process rank (\d+) with PID")
+_SIGNAL = re.compile(r"\(signal (\d+)\)|exited on signal (\d+)|EXIT CODE: (\d+)")
+# What MPICH's launcher prints around these facts.
+_NOISE = re.compile(
+    r"=+$|=   |YOUR APPLICATION TERMINATED|This typically refers|Please see the FAQ|$"
+)
+
+
+class Supervisor:
+    """Runs one command to its end, however often it takes.
+
+    Args:
+        command: what to run; where *several*, an mpiexec that starts ranks.
+        restarts: times to start it anew after it died.
+    """
+
+    def __init__(self, command: Sequence[str], several: bool, restarts: int) -> None:
+        self._command, self._several = list(command), several
+        self._restarts = restarts
+        self._process: subprocess.Popen[str] | None = None
+        self._signals: deque[int] = deque()
+        self._interrupts = 0
+        self._folder = ""
+
+    def run(self) -> int:
+        """Returns the exit code of the last try."""
+        handlers = {s: signal.signal(s, self._note) for s in _passed_on()}
+        try:
+            for tried in range(self._restarts + 1):
+                code = self._try(tried)
+                if code in FINAL or self._interrupts:
+                    break
+                if tried < self._restarts:
+                    _say(f"restart {tried + 1} of {self._restarts}.")
+            return code
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    def _try(self, tried: int) -> int:
+        with tempfile.TemporaryDirectory(prefix="netspec-ranks-") as self._folder:
+            report = _Report(self._several)
+            try:
+                with self._start(tried) as self._process:
+                    reader = report.read(self._process.stderr)
+                    code = self._wait(self._process)
+                    reader.join()
+            finally:
+                self._end_all()
+            return self._judge(code, report)
+
+    def _start(self, tried: int) -> subprocess.Popen[str]:
+        own = {LAUNCHER: str(os.getpid()), RANKS: self._folder}
+        again = {RESTARTED: "1"} if tried else {}
+        return subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env={**os.environ, **ROOT_ALLOWED, **own, **again},
+            start_new_session=True,  # Ctrl-C is ours to pass on
+        )
+
+    def _judge(self, code: int, report: _Report) -> int:
+        """The exit code to end with; says who died."""
+        if self._interrupts > 1:
+            return _INTERRUPTED
+        died = report.died(self._processes()) if self._several else _ended_by(code)
+        if died:
+            _say(died)
+            return DeviceError.exit_code
+        return code
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._signals.append(number)
+
+    def _wait(self, process: subprocess.Popen[str]) -> int:
+        """The exit code; signals are passed on meanwhile."""
+        while process.poll() is None:
+            while self._signals:
+                self._pass_on(self._signals.popleft())
+            time.sleep(_LOOK)
+        return process.wait()
+
+    def _pass_on(self, number: int) -> None:
+        """Ask rank 0, which tells the others; a second interrupt ends all at once."""
+        if number in (signal.SIGINT, signal.SIGTERM):
+            self._interrupts += 1
+        ranks = self._processes()
+        if self._interrupts > 1 or 0 not in ranks:
+            self._interrupts = max(self._interrupts, 2)
+            self._end_all()
+        else:
+            _kill(ranks[0], number)
+
+    def _processes(self) -> dict[int, int]:
+        """The process of each rank that has started."""
+        if not self._several and self._process:
+            return {0: self._process.pid}
+        found = {}
+        for path in Path(self._folder).glob("[0-9]*"):
+            text = path.read_text()
+            if text.isdecimal():
+                found[int(path.name)] = int(text)
+        return found
+
+    def _end_all(self) -> None:
+        """Leave no process behind."""
+        if self._process and self._process.poll() is None:
+            for process in self._processes().values():
+                _kill(process, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
+            _await_end(self._process)
+
+
+class _Report:
+    """What the launcher of the ranks prints: passed on, but for its own epitaph."""
+
+    def __init__(self, filtered: bool) -> None:
+        self._filtered = filtered
+        self._epitaph: list[str] = []
+        self._held: list[str] = []
+
+    def read(self, stream: IO[str] | None) -> threading.Thread:
+        """Start to read; ends with the stream."""
+        thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        thread.start()
+        return thread
+
+    def _read(self, stream: Any) -> None:
+        for line in stream:
+            for shown in self._sift(line):
+                sys.stderr.write(shown)
+                sys.stderr.flush()
+
+    def _sift(self, line: str) -> list[str]:
+        """The lines to show once this one is known."""
+        if not self._filtered:
+            return [line]
+        told = line.strip("\n")
+        if _DEAD.search(told) or _SIGNAL.search(told):
+            self._epitaph.append(told)
+            return []
+        if _NOISE.match(told):
+            return []
+        return [line]
+
+    def died(self, processes: Mapping[int, int]) -> str:
+        """Who died, in one sentence; empty: nobody."""
+        text = "\n".join(self._epitaph)
+        found = _DEAD.search(text)
+        if not found:
+            return ""
+        ranks = {process: rank for rank, process in processes.items()}
+        process = int(found[1] or 0)
+        rank = found[2] or ranks.get(process, "?")
+        ends = [m for m in _SIGNAL.finditer(text) if m[1] or m[2]]
+        how = f"was ended by signal {ends[0][1] or ends[0][2]}" if ends else "has died"
+        who = f"rank {rank}" + (f" (process {process})" if process else "")
+        return f"{who} {how}."
+
+
+def _ended_by(code: int) -> str:
+    return f"the process was ended by signal {-code}." if code < 0 else ""
+
+
+def _say(text: str) -> None:
+    print(f"netspec: {text}", file=sys.stderr, flush=True)
+
+
+def _passed_on() -> list[int]:
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+
+def _kill(process: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(process, number)
+
+
+def _await_end(process: subprocess.Popen[str], patience: float = 5.0) -> None:
+    end = time.monotonic() + patience
+    while process.poll() is None and time.monotonic() < end:
+        time.sleep(0.05)
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
