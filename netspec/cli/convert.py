@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--preprocess", default="", metavar="P",
         help="caffe-vgg, torchvision, keras-caffe, tf, a JSON file, or net (as its data "
         "layer says); default: what stands beside the files, or net")  # fmt: skip
-    add("--input", type=_shape, action="append", default=[], metavar="BLOB=C,H,W",
+    add("--input", type=input_shape, action="append", default=[], metavar="BLOB=C,H,W",
         help="shape of a data layer's top, where its data is not at hand")  # fmt: skip
     _add_checking(parser)
 
@@ -58,7 +58,8 @@ def _batch(text: str) -> int:
     return value
 
 
-def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+def input_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """A blob and its shape without the batch, from ``data=3,224,224``."""
     name, _, dims = text.rpartition("=")
     if not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not BLOB=C,H,W")

@@ -38,8 +38,11 @@ class Fold:
     left: Preprocess
 
 
-def fold(model: Model) -> Model:
-    """A model that takes pixels from 0 to 255, red first, as far as that is exact.
+def fold(model: Model, channels: str = "rgb") -> Model:
+    """A model that takes pixels from 0 to 255, as far as that is exact.
+
+    Args:
+        channels: the order in which it takes them: ``rgb`` or ``bgr``.
 
     Raises:
         UsageError: nothing is known of the preprocessing.
@@ -52,7 +55,7 @@ def fold(model: Model) -> Model:
             "Give --preprocess, or the net that it was trained with.",
         )
     name, readers = _readers(model)
-    flips = known.channels == "bgr"
+    flips = known.channels not in ("gray", channels)
     for node in readers:
         _check_reader(model, node, flips)
     padded = any(any(node.layer.geometry(node.bottom_shapes).pad) for node in readers)
@@ -61,8 +64,8 @@ def fold(model: Model) -> Model:
     params = list(folded.params)
     names = {reader.name for reader in readers}
     for node in (n for n in folded.graph.nodes if n.name in names):
-        _fold_into(node, params, known, takes_mean)
-    left = _left(known, takes_mean)
+        _fold_into(node, params, known, flips, takes_mean)
+    left = _left(known, channels if flips else known.channels, takes_mean)
     return replace(
         folded,
         params=tuple(params),
@@ -131,7 +134,11 @@ def _with_bias(model: Model, readers: list[Node]) -> Model:
 
 
 def _fold_into(
-    node: Node, params: list[Array], known: Preprocess, takes_mean: bool
+    node: Node,
+    params: list[Array],
+    known: Preprocess,
+    flips: bool,
+    takes_mean: bool,
 ) -> None:
     """Scale a convolution's weights, turn its channels, and move the mean to its bias."""
     weights = params[node.params[0]].astype(np.float64)
@@ -142,19 +149,19 @@ def _fold_into(
         params[at] = (params[at].astype(np.float64) - shift).astype(np.float32)
     factor = scale * known.range / _WHITE
     weights = weights * factor[:, None, None]
-    turned = weights[:, ::-1] if known.channels == "bgr" else weights
+    turned = weights[:, ::-1] if flips else weights
     params[node.params[0]] = np.ascontiguousarray(turned, np.float32)
 
 
-def _left(known: Preprocess, takes_mean: bool) -> Preprocess:
-    """What is still to be done: in units of 255, in the order red, green, blue."""
-    flips = known.channels == "bgr"
+def _left(known: Preprocess, channels: str, takes_mean: bool) -> Preprocess:
+    """What is still to be done: in units of 255, in the order *channels*."""
+    flips = channels != known.channels
     unit = _WHITE / known.range
     mean = () if takes_mean else tuple(m * unit for m in known.mean)
     image = None if known.mean_image is None else known.mean_image * np.float32(unit)
     return replace(
         known,
-        channels="rgb" if flips else known.channels,
+        channels=channels,
         range=_WHITE,
         mean=mean[::-1] if flips else mean,
         mean_image=image[::-1] if flips and image is not None else image,

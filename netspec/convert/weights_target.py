@@ -41,7 +41,7 @@ Writer = Callable[[Path, Weights, NetParameter, dict[str, str]], None]
 def _convert(request: Request, write: Writer, packages: tuple[str, ...] = ()) -> Outcome:
     weights = _weights(request)
     net = _net(request, weights)
-    known = _preprocess(request, net)
+    known = _preprocess(request, net, _depth(weights))
     write(request.out, weights, net, _metadata(net, known))
     files = [request.out]
     if known and request.out.suffix not in _WITH_METADATA:
@@ -51,17 +51,26 @@ def _convert(request: Request, write: Writer, packages: tuple[str, ...] = ()) ->
     return Outcome(tuple(files), (), _certificate(request, weights, packages))
 
 
-def _preprocess(request: Request, net: NetParameter) -> Preprocess | None:
+def _preprocess(
+    request: Request, net: NetParameter, depth: int
+) -> Preprocess | None:
     """What is told, stands beside the source or in it, or its data layer says."""
     sources = [f for f in (request.weights, request.source) if f]
     own = None
     for path in sources:
         own = own or from_metadata(_texts(path).get(KEY))
     for layer in net.layer:
-        depth = 1 if layer.transform_param.force_gray else 3
         if own is None and layer.HasField("transform_param"):
             own, _ = of_layer(layer, request.source, depth)
     return choose(request.preprocess, own, sources)
+
+
+def _depth(weights: Weights) -> int:
+    """Channels of the image, as the first kernel that there is has them."""
+    for arrays in weights.values():
+        if arrays and arrays[0].ndim == 4:
+            return int(arrays[0].shape[1])
+    return 0
 
 
 def _texts(path: str) -> dict[str, str]:
