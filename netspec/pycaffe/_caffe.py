@@ -1,6 +1,8 @@
 """The names of pycaffe's compiled module."""
 
+from netspec.layers.user_code import UserBlobs as BlobVec
 from netspec.layers.user_code import UserLayer as Layer
+from netspec.proto import LayerParameter, SolverParameter
 from netspec.pycaffe.blob import Blob
 from netspec.pycaffe.logs import init_log, log
 from netspec.pycaffe.modes import (
@@ -33,18 +35,31 @@ from netspec.pycaffe.timer import Timer
 
 __version__ = "1.0.0"  # the Caffe whose interface this is
 
+# What pycaffe has classes of its own for are lists.
+BoolVec = DtypeVec = IntVec = LayerVec = NetVec = RawBlobVec = StringVec = list
+
 __all__ = [
     "NCCL",
     "AdaDeltaSolver",
     "AdaGradSolver",
     "AdamSolver",
     "Blob",
+    "BlobVec",
+    "BoolVec",
+    "DtypeVec",
+    "IntVec",
     "Layer",
+    "LayerParameter",
+    "LayerVec",
     "NesterovSolver",
     "Net",
+    "NetVec",
     "RMSPropSolver",
+    "RawBlobVec",
     "SGDSolver",
     "Solver",
+    "SolverParameter",
+    "StringVec",
     "Timer",
     "allow_python",
     "get_solver",

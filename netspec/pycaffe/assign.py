@@ -44,7 +44,7 @@ def assign(layer: LayerParameter, name: str, value: Any) -> None:
         if name in held.DESCRIPTOR.fields_by_name:
             message = held
     try:
-        _assign(message, name, value)
+        assign_proto(message, name, value)
     except UnknownFieldError as error:
         raise error.at(layer=(layer.name, layer.type)) from None
     except (TypeError, ValueError) as error:
@@ -57,22 +57,32 @@ def assign(layer: LayerParameter, name: str, value: Any) -> None:
         ) from None
 
 
-def _assign(message: Message, name: str, value: Any) -> None:
-    field = message.DESCRIPTOR.fields_by_name.get(name)
+def param_name_dict() -> dict[str, str]:
+    """The field of a layer that holds each type's own message, without ``_param``."""
+    return {kind: field.removesuffix("_param") for kind, field in _own_fields().items()}
+
+
+def assign_proto(proto: Message, name: str, val: Any) -> None:
+    """Set a field of any message as :func:`assign` does of a layer's.
+
+    Raises:
+        UnknownFieldError: it has no such field.
+    """
+    field = proto.DESCRIPTOR.fields_by_name.get(name)
     if field is None:
-        known = message.DESCRIPTOR.fields_by_name
-        kind = message.DESCRIPTOR.name
+        known = proto.DESCRIPTOR.fields_by_name
+        kind = proto.DESCRIPTOR.name
         raise UnknownFieldError(f"no field {name!r} in {kind}.", suggest(name, known))
     if not field.has_presence:
-        several = isinstance(value, list | tuple | np.ndarray)
-        for each in value if several else [value]:
-            _add(getattr(message, name), each)
-    elif isinstance(value, Mapping):
-        _fill(getattr(message, name), value)
-    elif isinstance(value, Message):
-        getattr(message, name).CopyFrom(value)
+        several = isinstance(val, list | tuple | np.ndarray)
+        for each in val if several else [val]:
+            _add(getattr(proto, name), each)
+    elif isinstance(val, Mapping):
+        _fill(getattr(proto, name), val)
+    elif isinstance(val, Message):
+        getattr(proto, name).CopyFrom(val)
     else:
-        setattr(message, name, _plain(value))
+        setattr(proto, name, _plain(val))
 
 
 def _add(values: Any, value: Any) -> None:
@@ -88,7 +98,7 @@ def _add(values: Any, value: Any) -> None:
 def _fill(message: Message, fields: Mapping[str, Any]) -> None:
     message.SetInParent()
     for name, value in fields.items():
-        _assign(message, name, value)
+        assign_proto(message, name, value)
 
 
 def _plain(value: Any) -> Any:

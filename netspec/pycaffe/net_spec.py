@@ -19,9 +19,22 @@ from typing import Any
 
 from netspec import proto
 from netspec.proto import LayerParameter, NetParameter
-from netspec.pycaffe.assign import assign
+from netspec.pycaffe.assign import assign, assign_proto, param_name_dict
 from netspec.pycaffe.faults import NotATopError, UnknownAttributeError
 from netspec.registry import suggest
+
+__all__ = [
+    "Function",
+    "Layers",
+    "NetSpec",
+    "Parameters",
+    "Top",
+    "assign_proto",
+    "layers",
+    "param_name_dict",
+    "params",
+    "to_proto",
+]
 
 Names = dict[Any, str]
 

@@ -42,6 +42,8 @@ class Solver:
     """
 
     type: ClassVar[str] = ""
+    net: Net
+    test_nets: list[Net]
 
     def __init__(self, param_file: Path, allow_python: bool | None = None) -> None:
         spec = read_solver(find(fspath(param_file)))
