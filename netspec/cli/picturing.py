@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from netspec.evaluate.model import Model
     from netspec.evaluate.protocols import Protocol
 
+    Parser = argparse.ArgumentParser | argparse._ArgumentGroup
 
-def add_preprocess(parser: argparse.ArgumentParser) -> None:
+
+def add_preprocess(parser: Parser) -> None:
     """How pictures are prepared, and what the classes are called."""
     add = parser.add_argument
     add(
@@ -39,7 +41,7 @@ def add_preprocess(parser: argparse.ArgumentParser) -> None:
     add("--train-scale", metavar="S", help="shorter side in training: 384 or 256-512")
 
 
-def add_protocol(parser: argparse.ArgumentParser, default: str | None) -> None:
+def add_protocol(parser: Parser, default: str | None) -> None:
     """How a net looks at pictures, and how its answers are averaged."""
     add = parser.add_argument
     add(
@@ -65,7 +67,7 @@ def add_protocol(parser: argparse.ArgumentParser, default: str | None) -> None:
     add("--scores", default="", metavar="BLOB", help="the blob of class scores")
 
 
-def add_pass(parser: argparse.ArgumentParser) -> None:
+def add_pass(parser: Parser) -> None:
     """What a pass over pictures may take, and what it does with bad ones."""
     add = parser.add_argument
     add(

@@ -21,10 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The protocol, where its pictures are, and what to write."""
     from netspec.cli.picturing import add_pass, add_preprocess, add_protocol
 
-    add_protocol(parser.add_argument_group("protocols"), None)  # type: ignore[arg-type]
+    add_protocol(parser.add_argument_group("protocols"), None)
     group = parser.add_argument_group("with --protocol")
-    add_preprocess(group)  # type: ignore[arg-type]
-    add_pass(group)  # type: ignore[arg-type]
+    add_preprocess(group)
+    add_pass(group)
     add = group.add_argument
     add(
         "--data",

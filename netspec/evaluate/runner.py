@@ -21,6 +21,7 @@ from netspec.shapes import Shape
 from netspec.weights import Report, Status
 
 MEMORY = 1 << 30  # bytes for the blobs of all plans together
+_MB = 1 << 20
 _MOST_ROWS = 128
 _SHARE = 4  # a batch is made no larger than this part of the memory
 _LACKING = (Status.MISSING, Status.REINITIALISED, Status.SKIPPED)
@@ -103,8 +104,8 @@ class Runner:
             if one > self._memory:
                 raise DataError(
                     f"is {form.height} x {form.width} pixels here, for which the net "
-                    f"takes {one >> 20:,} MB.",
-                    f"At most {self._memory >> 20:,} MB are allowed: see --memory.",
+                    f"takes {one / _MB:.3g} MB.",
+                    f"At most {self._memory / _MB:.3g} MB are allowed: see --memory.",
                 )
             self._rows[form] = min(_MOST_ROWS, max(1, self._memory // _SHARE // one))
         return self._rows[form]
