@@ -1,16 +1,10 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from netspec.backends.base import ConvolutionGeometry as Geometry
 from netspec.backends.cpu import CpuOps, direct, threads, winograd
-from netspec.backends.cpu.vectors import WIDTH
 from netspec.backends.cpu.winograd import formulas, gradient, products
 from netspec.backends.numpy_ops import NumpyOps
 from tests.backends.convolution_cases import Arrays
@@ -137,24 +131,3 @@ def test_the_geometry_alone_decides(change, suits):
     axes = len(fields["kernel"])
     fields = {"stride": (1,) * axes, "dilation": (1,) * axes, **fields}
     assert winograd.suits(Geometry(**fields)) is suits
-
-
-NARROW = """
-from tests.backends import test_winograd as t
-from netspec.backends.cpu.vectors import WIDTH
-assert WIDTH == 8, WIDTH
-found = t.run(t.CpuOps(), t.CASES["groups"])
-wanted = t.run(t.NumpyOps(), t.CASES["groups"], t.np.float64)
-for name in t.NAMES:
-    error = abs(found[name] - wanted[name]).max() / abs(wanted[name]).max()
-    assert error < t.TOLERANCE, (name, error)
-"""
-
-
-@pytest.mark.skipif(WIDTH != 16, reason="this machine has no wider vectors than these")
-def test_narrower_vectors():
-    """As a machine with vectors of 8 compiles it."""
-    target = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"}
-    root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-c", NARROW]
-    subprocess.run(command, check=True, cwd=root, env={**os.environ, **target})

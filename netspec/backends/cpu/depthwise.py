@@ -2,19 +2,18 @@
 
 Where a group has so few channels that its matrices would be slivers (depthwise
 convolution has one), each output line is the sum of the input lines that it meets,
-times their weights; lines stay in the first cache.  Arrays as in
-:mod:`netspec.backends.cpu.direct`, but y is (N, G, K / G, D, H, W).
+times their weights; lines stay in the first cache.  x is
+(N, G, C / G, D, H, W), w (G, K / G, taps), y (N, G, K / G, D, H, W).
 """
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.backends.cpu.direct import clip
 from netspec.backends.cpu.frame import Array, frame, image, lifted, macs, weights
 from netspec.backends.cpu.threads import claim, share
-from netspec.backends.cpu.unfold import fill, inside, meets, origin
 
 
 def forward(
@@ -62,18 +61,27 @@ def _plane(x, w, bias, y, relu, f):  # type: ignore[no-untyped-def]
     taps = f.kernel_d * f.kernel_h * f.kernel_w
     for line in range(y.shape[0] * y.shape[1]):
         target = y[line // f.out_h, line % f.out_h]
-        fill(target, bias)
-        d0, h0 = origin(line, f)
+        _fill(target, bias)
+        d0, h0 = _origin(line, f)
         for tap in range(taps):
-            d, h, shift = meets(d0, h0, tap, f)
+            d, h, shift = _meets(d0, h0, tap, f)
             if 0 <= d < x.shape[1] and 0 <= h < x.shape[2]:
-                low, high = inside(0, f.out_w, shift, f.stride_w, x)
+                low, high = _inside(0, f.out_w, shift, f.stride_w, x)
                 for c in range(x.shape[0]):
                     weight = w[c * taps + tap]
                     source = x[c, d, h]
                     _add(source, weight, target, low, high, shift, f.stride_w)
         if relu:
-            clip(target)
+            _clip(target)
+
+
+@njit(nogil=True, cache=True)
+def _clip(values):  # type: ignore[no-untyped-def]
+    """Negative values to 0; NaN stays, so that a diverging net shows."""
+    zero = np.float32(0)
+    for i in range(values.size):
+        value = values[i]
+        values[i] = zero if value < zero else value
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"})
@@ -94,7 +102,7 @@ def _backward_data(counter, tasks, workspace, dy, w, dx, f):  # type: ignore[no-
     task = claim(counter)
     while task < tasks:
         n, g = divmod(task, dy.shape[1])
-        fill(dx[n, g].reshape(-1), 0)
+        _fill(dx[n, g].reshape(-1), 0)
         for k in range(dy.shape[2]):
             _spread(dy[n, g, k], w[g, k], dx[n, g], f)
         task = claim(counter)
@@ -105,11 +113,11 @@ def _spread(dy, w, dx, f):  # type: ignore[no-untyped-def]
     taps = f.kernel_d * f.kernel_h * f.kernel_w
     for line in range(dy.shape[0] * dy.shape[1]):
         source = dy[line // f.out_h, line % f.out_h]
-        d0, h0 = origin(line, f)
+        d0, h0 = _origin(line, f)
         for tap in range(taps):
-            d, h, shift = meets(d0, h0, tap, f)
+            d, h, shift = _meets(d0, h0, tap, f)
             if 0 <= d < dx.shape[1] and 0 <= h < dx.shape[2]:
-                low, high = inside(0, f.out_w, shift, f.stride_w, dx)
+                low, high = _inside(0, f.out_w, shift, f.stride_w, dx)
                 for c in range(dx.shape[0]):
                     weight = w[c * taps + tap]
                     target = dx[c, d, h]
@@ -144,11 +152,11 @@ def _meeting(x, dy, dw, f):  # type: ignore[no-untyped-def]
     taps = f.kernel_d * f.kernel_h * f.kernel_w
     for line in range(dy.shape[0] * dy.shape[1]):
         above = dy[line // f.out_h, line % f.out_h]
-        d0, h0 = origin(line, f)
+        d0, h0 = _origin(line, f)
         for tap in range(taps):
-            d, h, shift = meets(d0, h0, tap, f)
+            d, h, shift = _meets(d0, h0, tap, f)
             if 0 <= d < x.shape[1] and 0 <= h < x.shape[2]:
-                low, high = inside(0, f.out_w, shift, f.stride_w, x)
+                low, high = _inside(0, f.out_w, shift, f.stride_w, x)
                 for c in range(x.shape[0]):
                     dw[c * taps + tap] += _dot(
                         x[c, d, h], above, low, high, shift, f.stride_w
@@ -167,3 +175,35 @@ def _dot(source, above, low, high, shift, stride):  # type: ignore[no-untyped-de
         for i in range(given.size):
             total += given[i] * met[i * stride]
     return total
+
+
+@njit(nogil=True, cache=True)
+def _origin(line, f):  # type: ignore[no-untyped-def]
+    """Where the window of an output line begins, in depth and height."""
+    od, oh = divmod(line, f.out_h)
+    return od * f.stride_d - f.pad_d, oh * f.stride_h - f.pad_h
+
+
+@njit(nogil=True, cache=True)
+def _meets(d0, h0, tap, f):  # type: ignore[no-untyped-def]
+    """The input line that a tap meets, and the shift of its columns."""
+    rest, kw = divmod(tap, f.kernel_w)
+    kd, kh = divmod(rest, f.kernel_h)
+    d, h = d0 + kd * f.dilation_d, h0 + kh * f.dilation_h
+    return d, h, kw * f.dilation_w - f.pad_w
+
+
+@njit(nogil=True, cache=True)
+def _inside(left, width, shift, stride, image):  # type: ignore[no-untyped-def]
+    """Which of *width* outputs from *left* on meet the input and not its margin."""
+    low = (max(-shift, 0) + stride - 1) // stride - left
+    high = (image.shape[3] - shift + stride - 1) // stride - left
+    low = min(max(low, 0), width)
+    return low, min(max(high, low), width)
+
+
+@njit(nogil=True, cache=True)
+def _fill(values, value):  # type: ignore[no-untyped-def]
+    """Set all of a vector; an assignment to a slice takes far longer to compile."""
+    for i in range(values.size):
+        values[i] = value

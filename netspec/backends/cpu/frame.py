@@ -34,6 +34,7 @@ class Frame(NamedTuple):
     dilation_d: int
     dilation_h: int
     dilation_w: int
+    pointwise: bool  # every output sees one input, its own: an image is one line
 
 
 def lifted(shape: Shape, fill: int = 1) -> Shape:
@@ -43,13 +44,22 @@ def lifted(shape: Shape, fill: int = 1) -> Shape:
 
 def frame(geo: ConvolutionGeometry) -> Frame:
     """The frame of a geometry of at most three spatial axes."""
-    return Frame(
-        *lifted(geo.output)[1:],
+    axes = (
+        *lifted(_output(geo))[1:],
         *lifted(geo.kernel),
         *lifted(geo.stride),
         *lifted(geo.pad, 0),
         *lifted(geo.dilation),
     )
+    return Frame._make((*axes, _pointwise(geo)))
+
+
+def _pointwise(geo: ConvolutionGeometry) -> bool:
+    return geo.output == geo.input and count(geo.kernel) == 1 and not any(geo.pad)
+
+
+def _output(geo: ConvolutionGeometry) -> Shape:
+    return (count(geo.output),) if _pointwise(geo) else geo.output
 
 
 def plain(*arrays: Array) -> bool:
@@ -60,7 +70,8 @@ def plain(*arrays: Array) -> bool:
 def image(x: Array, geo: ConvolutionGeometry) -> Array:
     """x as (N, G, C / G, D, H, W)."""
     each = geo.channels // geo.group
-    return x.reshape(geo.batch, geo.group, each, *lifted(geo.input))
+    axes = (count(geo.input),) if _pointwise(geo) else geo.input
+    return x.reshape(geo.batch, geo.group, each, *lifted(axes))
 
 
 def weights(w: Array, geo: ConvolutionGeometry) -> Array:

@@ -38,6 +38,7 @@ from netspec.errors import UsageError
 
 # Below this many multiply-adds a worker, waking another costs more than it brings.
 LEAST_WORK = 1_000_000
+LASTING = 1 << 24  # float32 values of scratch, up to which it is kept: 64 MB
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 Job = tuple[Callable[[], None], "SimpleQueue[BaseException | None]"]
@@ -192,16 +193,19 @@ _local = threading.local()
 
 
 def buffer(name: str, size: int) -> np.ndarray:
-    """This thread's lasting scratch of that name: *size* float32 values, aligned.
+    """This thread's scratch of that name: *size* float32 values, aligned.
 
-    What it holds is anything; the next call with the same name gives the same memory.
+    What it holds is anything; the next call with the same name may give the same
+    memory, which is kept unless it is very large.
     """
     held = _local.__dict__.get(name)
     if held is None or held.size < size:
         spare = ALIGNMENT // 4
         raw = np.zeros(size + spare, np.float32)
         skip = -raw.ctypes.data % ALIGNMENT // 4
-        held = _local.__dict__[name] = raw[skip : skip + size]
+        held = raw[skip : skip + size]
+        if size <= LASTING:
+            _local.__dict__[name] = held
     return held[:size]
 
 

@@ -92,6 +92,14 @@ class Emitter:
         """a × b, of integers."""
         return self.builder.mul(self.index(a), self.index(b))
 
+    def sub(self, a: Value | int, b: Value | int) -> Value:
+        """a - b, of integers."""
+        return self.builder.sub(self.index(a), self.index(b))
+
+    def divide(self, a: Value, b: int) -> Value:
+        """a / b rounded down, of integers not below 0."""
+        return self.builder.udiv(a, self.index(b))
+
     def load(self, address: Value, offset: Value | int = 0) -> Vector:
         """A vector from memory; any alignment."""
         pointer = self._pointer(address, offset, VECTOR)
@@ -102,10 +110,23 @@ class Emitter:
         pointer = self._pointer(address, offset, VECTOR)
         self.builder.store(vector.value, pointer, align=FLOAT_BYTES)
 
+    def number(self, address: Value, offset: Value | int) -> Value:
+        """One value from memory."""
+        pointer = self._pointer(address, offset, FLOAT)
+        return self.builder.load(pointer, align=FLOAT_BYTES, typ=FLOAT)
+
+    def store_one(self, address: Value, offset: Value | int, value: Value) -> None:
+        """One value to memory."""
+        pointer = self._pointer(address, offset, FLOAT)
+        self.builder.store(value, pointer, align=FLOAT_BYTES)
+
+    def float(self, value: float) -> Value:
+        """A float as a value."""
+        return ir.Constant(FLOAT, float(value))
+
     def load_one(self, address: Value, offset: Value | int) -> Vector:
         """One value from memory, in all lanes."""
-        pointer = self._pointer(address, offset, FLOAT)
-        return self.splat(self.builder.load(pointer, align=FLOAT_BYTES, typ=FLOAT))
+        return self.splat(self.number(address, offset))
 
     def splat(self, value: Value) -> Vector:
         """A float in all lanes."""
@@ -157,6 +178,16 @@ class Emitter:
         """Lanes 1, 2 ... of *vector*, then lane 0 of *last*."""
         lanes = list(range(1, WIDTH + 1))
         return self._vector(self._shuffle(vector.value, last.value, lanes))
+
+    def first_lanes(self, vector: Vector, count: Value) -> Vector:
+        """The first *count* lanes, zeros in the others."""
+        numbers = ir.Constant(ir.VectorType(INDEX, WIDTH), list(range(WIDTH)))
+        first = self.builder.insert_element(numbers, count, _lane(0))
+        limits = self._shuffle(first, first, [0] * WIDTH)
+        inside = self.builder.icmp_signed("<", numbers, limits)
+        return self._vector(
+            self.builder.select(inside, vector.value, self.zero().value)
+        )
 
     def interleave(self, vectors: Sequence[Vector]) -> list[Vector]:
         """The reverse of :meth:`deinterleave`."""
@@ -222,3 +253,15 @@ def emitted(*kinds: types.Type) -> Callable[[Callable[..., None]], Any]:
         return intrinsic(typed)
 
     return decorate
+
+
+@emitted(types.uintp, types.intp, types.uintp, types.intp, types.intp)
+def transpose(
+    emit: Emitter, rows: Value, step: Value, columns: Value, jump: Value, blocks: Value
+) -> None:
+    """WIDTH rows of *blocks* vectors, *step* apart, to columns *jump* apart."""
+    with emit.loop(blocks) as block:
+        at = emit.mul(block, WIDTH)
+        taken = [emit.load(rows, emit.add(at, emit.mul(step, i))) for i in range(WIDTH)]
+        for i, vector in enumerate(emit.transpose(taken)):
+            emit.store(columns, emit.mul(emit.add(at, i), jump), vector)

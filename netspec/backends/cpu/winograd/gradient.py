@@ -8,13 +8,13 @@ tiles of a chunk and then share out the sums.
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
 from netspec.backends.cpu.frame import Array
+from netspec.backends.cpu.lines import address
 from netspec.backends.cpu.panels import multiply
 from netspec.backends.cpu.threads import buffer, claim, share
-from netspec.backends.cpu.vectors import LANES, ROWS, WIDTH
+from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, ROWS, WIDTH, transpose
 from netspec.backends.cpu.winograd.formulas import SPAN, TAPS, TILE
 from netspec.backends.cpu.winograd.grid import SPARE, Grid, load_strip
 from netspec.backends.cpu.winograd.transforms import (
@@ -22,7 +22,6 @@ from netspec.backends.cpu.winograd.transforms import (
     inputs_by_channel,
     kernel_gradients,
     output_gradients_by_channel,
-    transpose,
 )
 
 BLOCK_VALUES = 1 << 18  # float32 values of a block's V and D: one core's cache
@@ -140,57 +139,54 @@ def _sum(counter, tasks, workspace, v, d, sums, tiles, wide_c, wide_k, add):  # 
         task = claim(counter)
 
 
-@njit(nogil=True, cache=True)
+@njit(inline="always")
 def _inputs(x, v, low, first, some, line, scratch, g):  # type: ignore[no-untyped-def]
     """V for LANES channels from *low* on: (PLANES, channels / LANES, tile, LANES)."""
-    strips = scratch[: WIDTH * SPAN * line].reshape(WIDTH, SPAN, line)
-    pixels = scratch[WIDTH * SPAN * line :]
+    pixels = address(scratch, WIDTH * SPAN * line)
     for r in range(some):
         n, row = divmod(first + r, g.high)
         image = x[n, g.first_channel + low : g.first_channel + g.channels]
-        _load(image, TILE * row - g.pad_h, -g.pad_w, strips, pixels)
-        target = v[0, (low * some + r * LANES) * g.wide :].ctypes.data
-        inputs_by_channel((pixels.ctypes.data, line, target, v.shape[1], g.wide))
+        top = TILE * row - g.pad_h
+        _load(image, top, -g.pad_w, scratch.ctypes.data, line, SPAN, pixels)
+        target = address(v[0], (low * some + r * LANES) * g.wide)
+        inputs_by_channel((pixels, line, target, v.shape[1], g.wide))
 
 
-@njit(nogil=True, cache=True)
+@njit(inline="always")
 def _gradients(dy, d, low, first, some, line, scratch, g):  # type: ignore[no-untyped-def]
     """D for LANES filters from *low* on, laid out as V."""
-    strips = scratch[: WIDTH * TILE * line].reshape(WIDTH, TILE, line)
-    pixels = scratch[WIDTH * TILE * line :]
+    pixels = address(scratch, WIDTH * TILE * line)
     for r in range(some):
         n, row = divmod(first + r, g.high)
         image = dy[n, g.first_filter + low : g.first_filter + g.filters]
-        # Not a plain 0, for which all that follows would be compiled once more.
-        _load(image, TILE * row, np.int64(0), strips, pixels)
-        target = d[0, (low * some + r * LANES) * g.wide :].ctypes.data
-        output_gradients_by_channel(
-            (pixels.ctypes.data, line, target, d.shape[1], g.wide)
-        )
+        _load(image, TILE * row, 0, scratch.ctypes.data, line, TILE, pixels)
+        target = address(d[0], (low * some + r * LANES) * g.wide)
+        output_gradients_by_channel((pixels, line, target, d.shape[1], g.wide))
 
 
-@njit(nogil=True, cache=True)
-def _load(image, top, left, strips, pixels):  # type: ignore[no-untyped-def]
+@njit(inline="always")
+def _load(image, top, left, strips, line, lines, pixels):  # type: ignore[no-untyped-def]
     """Lines of LANES channels, as far as there are any, with channels side by side."""
-    step = strips[0].size
+    step = lines * line
     for half in range(0, LANES, WIDTH):
         for c in range(WIDTH):
             # Channels beyond the last repeat it: their sums are not used.
             source = image[min(half + c, image.shape[0] - 1)]
-            load_strip(source, top, left, strips[c], strips.shape[2])
-        target = pixels[half:].ctypes.data
-        transpose((strips.ctypes.data, step, target, step // WIDTH))
+            strip = strips + c * step * FLOAT_BYTES
+            load_strip(source, top, left, strip, line, lines, line)
+        target = pixels + half * FLOAT_BYTES
+        transpose((strips, step, target, LANES, step // WIDTH))
 
 
-@njit(nogil=True, cache=True)
-def _add(v, d, sums, i, low, tiles, wide_c, add):  # type: ignore[no-untyped-def]
+@njit(inline="always")
+def _add(v, d, sums, i, low, tiles, wide_c, more):  # type: ignore[no-untyped-def]
     """Sums of one plane over *tiles*, for LANES filters from *low* on."""
     for c in range(0, wide_c, LANES):
-        right = v[i, c * tiles :].ctypes.data
+        right = address(v[i], c * tiles)
         for r in range(0, LANES, ROWS):
-            left = d[i, low * tiles + r :].ctypes.data
-            out = sums[i, (low + r) * wide_c + c :].ctypes.data
-            multiply((left, LANES, right, LANES, out, wide_c, tiles, add))
+            left = address(d[i], low * tiles + r)
+            out = address(sums[i], (low + r) * wide_c + c)
+            multiply((left, LANES, right, LANES, out, wide_c, tiles, more))
 
 
 @njit(nogil=True, cache=True)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from numba import njit
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.backends.cpu.vectors import LANES
+from netspec.backends.cpu.lines import address, clear, copy, span
+from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES
 from netspec.backends.cpu.winograd.formulas import TAPS, TILE
 
 # A line between planes, so that the same place of all of them does not fall into one
@@ -72,7 +73,7 @@ def panels(g: Grid) -> int:
     return -(-g.tiles // LANES)
 
 
-@njit(nogil=True, cache=True)
+@njit(inline="always")
 def place(tile, g):  # type: ignore[no-untyped-def]
     """Image, row and column of a tile."""
     n, rest = divmod(tile, g.high * g.wide)
@@ -80,33 +81,32 @@ def place(tile, g):  # type: ignore[no-untyped-def]
     return n, row, column
 
 
-@njit(nogil=True, cache=True)
-def load_strip(plane, top, left, strip, columns):  # type: ignore[no-untyped-def]
-    """Fill a strip's lines from (top, left) of an image on, with zeros outside it."""
-    low = min(max(-left, 0), columns)
-    high = max(min(plane.shape[1] - left, columns), low)
-    for r in range(strip.shape[0]):
-        target = strip[r]
+@njit(inline="always")
+def load_strip(plane, top, left, strip, pitch, lines, columns):  # type: ignore[no-untyped-def]
+    """Copy lines × columns of an image from (top, left) on, zeros outside it.
+
+    *strip* is the address of lines *pitch* values apart.
+    """
+    low, high = span(left, 1, plane.shape[1], columns)
+    for r in range(lines):
+        target = strip + r * pitch * FLOAT_BYTES
         if 0 <= top + r < plane.shape[0]:
-            source = plane[top + r, left + low : left + high]
-            filled = target[low:high]
-            for i in range(low):
-                target[i] = 0
-            for i in range(filled.size):
-                filled[i] = source[i]
-            for i in range(high, columns):
-                target[i] = 0
+            source = address(plane[top + r], left + low)
+            clear((target, low))
+            copy((source, 1, target + low * FLOAT_BYTES, high - low))
+            clear((target + high * FLOAT_BYTES, columns - high))
         else:
-            for i in range(columns):
-                target[i] = 0
+            clear((target, columns))
 
 
-@njit(nogil=True, cache=True)
-def store_block(block, lane, plane, row, column, tiles):  # type: ignore[no-untyped-def]
-    """Copy the pixels of some tiles of a block to the image, as far as it goes."""
+@njit(inline="always")
+def store_block(block, pitch, plane, row, column, tiles):  # type: ignore[no-untyped-def]
+    """Copy the pixels of some tiles to the image, as far as it goes.
+
+    *block* is the address of TILE lines *pitch* values apart.
+    """
     top, left = TILE * row, TILE * column
+    columns = min(TILE * tiles, plane.shape[1] - left)
     for r in range(min(TILE, plane.shape[0] - top)):
-        target = plane[top + r, left : left + TILE * tiles]
-        source = block[r, TILE * lane :]
-        for i in range(target.size):
-            target[i] = source[i]
+        target = address(plane[top + r], left)
+        copy((block + r * pitch * FLOAT_BYTES, 1, target, columns))

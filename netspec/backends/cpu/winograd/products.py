@@ -12,9 +12,10 @@ import numpy as np
 from numba import njit
 
 from netspec.backends.cpu.frame import Array
+from netspec.backends.cpu.lines import address
 from netspec.backends.cpu.panels import multiply
 from netspec.backends.cpu.threads import buffer, claim, share
-from netspec.backends.cpu.vectors import LANES, ROWS, WIDTH
+from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, ROWS, WIDTH
 from netspec.backends.cpu.winograd.formulas import SPAN, TILE
 from netspec.backends.cpu.winograd.grid import (
     SPARE,
@@ -128,12 +129,12 @@ def _filters(  # type: ignore[no-untyped-def]
         task = claim(counter)
 
 
-@njit(nogil=True, cache=True)
+@njit(inline="always")
 def _fill(x, v, low, high, first, some, scratch, g):  # type: ignore[no-untyped-def]
     """V, (PLANES, panel, channel, LANES), for channels *low* to *high*."""
-    strip = scratch[: SPAN * STRIP].reshape(SPAN, STRIP)
-    lines = scratch[SPAN * STRIP :].ctypes.data
-    stage = scratch[2 * SPAN * STRIP :]
+    strip = scratch.ctypes.data
+    lines = strip + SPAN * STRIP * FLOAT_BYTES
+    stage = lines + SPAN * STRIP * FLOAT_BYTES
     for p in range(some):
         start = (first + p) * LANES
         stop = min(g.tiles, start + LANES)
@@ -142,47 +143,44 @@ def _fill(x, v, low, high, first, some, scratch, g):  # type: ignore[no-untyped-
             while tile < stop:
                 n, row, column = place(tile, g)
                 side = min(g.wide - column, stop - tile)
-                load_strip(
-                    x[n, g.first_channel + c],
-                    TILE * row - g.pad_h,
-                    TILE * column - g.pad_w,
-                    strip,
-                    TILE * side + SPAN - TILE,
-                )
+                top, left = TILE * row - g.pad_h, TILE * column - g.pad_w
+                seen = TILE * side + SPAN - TILE
+                plane = x[n, g.first_channel + c]
+                load_strip(plane, top, left, strip, STRIP, SPAN, seen)
                 # Lanes beyond these tiles are rewritten by the next ones, or unused.
-                out = stage[tile - start :].ctypes.data
+                out = stage + (tile - start) * FLOAT_BYTES
                 vectors = (side + WIDTH - 1) // WIDTH
-                inputs_by_tile((strip.ctypes.data, lines, out, STAGE, vectors))
+                inputs_by_tile((strip, lines, out, STAGE, vectors))
                 tile += side
-            target = v[0, (p * g.channels + c) * LANES :].ctypes.data
-            copy_panels((stage.ctypes.data, STAGE, target, v.shape[1], PLANES))
+            target = address(v[0], (p * g.channels + c) * LANES)
+            copy_panels((stage, STAGE, target, v.shape[1], PLANES))
 
 
-@njit(nogil=True, cache=True)
+@njit(inline="always")
 def _multiply(  # type: ignore[no-untyped-def]
     u, v, b, y, floor, first, some, low, filters, size, scratch, g
 ):
     """Outputs of *filters* from *low* on, for the panels in v."""
     room = (filters + ROWS - 1) // ROWS * ROWS * LANES  # of one panel
     stride = some * room + SPARE
-    m = scratch[: PLANES * stride].reshape(PLANES, stride)
+    m = scratch.ctypes.data
     for i in range(PLANES):
         for p in range(some):
-            right = v[i, p * g.channels * LANES :].ctypes.data
+            right = address(v[i], p * g.channels * LANES)
             for k in range(0, filters, ROWS):
-                left = u[i, (low + k) // ROWS * size :].ctypes.data
-                out = m[i, p * room + k * LANES :].ctypes.data
+                left = address(u[i], (low + k) // ROWS * size)
+                out = m + (i * stride + p * room + k * LANES) * FLOAT_BYTES
                 multiply((left, ROWS, right, LANES, out, LANES, g.channels, False))
-    block = scratch[PLANES * stride :][: TILE * STRIP].reshape(TILE, STRIP)
+    block = m + PLANES * stride * FLOAT_BYTES
     for p in range(some):
-        for k in range(low, low + filters):
-            products = m[0, p * room + (k - low) * LANES :].ctypes.data
-            bias = b[g.first_filter + k]
-            outputs_by_tile((products, stride, bias, floor, block.ctypes.data))
-            _store(block, y, (first + p) * LANES, g.first_filter + k, g)
+        for k in range(filters):
+            products = m + (p * room + k * LANES) * FLOAT_BYTES
+            bias = b[g.first_filter + low + k]
+            outputs_by_tile((products, stride, bias, floor, block))
+            _store(block, y, (first + p) * LANES, g.first_filter + low + k, g)
 
 
-@njit(nogil=True, cache=True)
+@njit(inline="always")
 def _store(block, y, start, k, g):  # type: ignore[no-untyped-def]
     """The pixels of the panel from tile *start* on, to their images."""
     stop = min(g.tiles, start + LANES)
@@ -190,5 +188,6 @@ def _store(block, y, start, k, g):  # type: ignore[no-untyped-def]
     while tile < stop:
         n, row, column = place(tile, g)
         side = min(g.wide - column, stop - tile)
-        store_block(block, tile - start, y[n, k], row, column, side)
+        pixels = block + TILE * (tile - start) * FLOAT_BYTES
+        store_block(pixels, STRIP, y[n, k], row, column, side)
         tile += side

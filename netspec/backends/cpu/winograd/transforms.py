@@ -180,15 +180,3 @@ def copy_panels(
         for v in range(VECTORS):
             vector = emit.load(source, emit.add(emit.mul(step, row), v * WIDTH))
             emit.store(target, emit.add(emit.mul(jump, row), v * WIDTH), vector)
-
-
-@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT)
-def transpose(
-    emit: Emitter, rows: Value, step: Value, columns: Value, blocks: Value
-) -> None:
-    """WIDTH rows of *blocks* vectors, *step* apart, to columns LANES apart."""
-    with emit.loop(blocks) as block:
-        at = emit.mul(block, WIDTH)
-        taken = [emit.load(rows, emit.add(at, emit.mul(step, i))) for i in range(WIDTH)]
-        for i, vector in enumerate(emit.transpose(taken)):
-            emit.store(columns, emit.mul(emit.add(at, i), LANES), vector)

@@ -1,0 +1,137 @@
+"""Convolution as products of weights and unfolded images.
+
+Only a stretch of positions is ever unfolded.  ``cut`` says how the work is divided,
+``packing`` brings arrays into panels, ``products`` is the convolution, ``gradients``
+the rest.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cpu.direct import gradients, products
+from netspec.backends.cpu.direct.cut import cut
+from netspec.backends.cpu.direct.packing import NO_FLOOR, Steps, packed
+from netspec.backends.cpu.frame import (
+    Array,
+    frame,
+    image,
+    macs,
+    positions,
+    weights,
+)
+from netspec.backends.cpu.threads import share
+from netspec.backends.cpu.unfold import stage_size
+from netspec.backends.cpu.vectors import LANES, ROWS
+from netspec.shapes import count
+
+
+def forward(
+    x: Array, w: Array, b: Array, y: Array, geo: ConvolutionGeometry, relu: bool
+) -> None:
+    """y = w * x + b."""
+    filters, channels = geo.filters // geo.group, geo.channels // geo.group
+    taps = count(geo.kernel)
+    steps = Steps(0, filters * geo.taps, geo.taps, taps, 1)
+    u = packed(w, steps, (geo.group, filters, channels, taps))
+    floor = np.float32(0) if relu else NO_FLOOR
+    bias = b.reshape(geo.group, filters)
+    _convolve(image(x, geo), u, bias, positions(y, geo), floor, geo)
+
+
+def backward_data(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
+    """dx = wᵀ * dy."""
+    fewer = geo.filters <= geo.channels or frame(geo).pointwise
+    if fewer and set(geo.stride) <= {1}:
+        _backward_by_convolution(dy, w, dx, geo)
+    else:
+        _backward_by_folding(dy, w, dx, geo)
+
+
+def _backward_by_convolution(
+    dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry
+) -> None:
+    """With stride 1: convolve with every kernel turned and w transposed.
+
+    It unfolds dy, so it pays where dy has not more channels than x.
+    """
+    filters, channels = geo.filters // geo.group, geo.channels // geo.group
+    taps = count(geo.kernel)
+    steps = Steps(taps - 1, filters * geo.taps, taps, geo.taps, -1)
+    u = packed(w, steps, (geo.group, channels, filters, taps))
+    turned = ConvolutionGeometry(
+        batch=geo.batch,
+        channels=geo.filters,
+        filters=geo.channels,
+        input=geo.output,
+        kernel=geo.kernel,
+        stride=geo.stride,
+        pad=tuple(
+            d * (k - 1) - p for k, d, p in zip(geo.kernel, geo.dilation, geo.pad)
+        ),
+        dilation=geo.dilation,
+        group=geo.group,
+    )
+    nothing = np.zeros((geo.group, channels), np.float32)
+    out = positions(dx, turned)
+    _convolve(image(dy, turned), u, nothing, out, NO_FLOOR, turned)
+
+
+def _convolve(
+    x: Array,
+    u: Array,
+    b: Array,
+    y: Array,
+    floor: np.float32,
+    geo: ConvolutionGeometry,
+) -> None:
+    stretch, filters = cut(geo).stretch, geo.filters // geo.group
+    pieces = -(-geo.batch * count(geo.output) // stretch)
+    room = products.workspace(geo.taps, filters, stretch)
+    room += stage_size(geo, geo.channels // geo.group, stretch)
+    share(
+        products.convolve, geo.group * pieces, x, u, b, y, floor, stretch,
+        frame(geo),
+        workspace=room, work=macs(geo),
+    )  # fmt: skip
+
+
+def _backward_by_folding(
+    dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry
+) -> None:
+    plan, filters = cut(geo), geo.filters // geo.group
+    spare = np.zeros((geo.group, filters, geo.taps + ROWS), np.float32)
+    spare[:, :, : geo.taps] = weights(w, geo)
+    taps = plan.channels * count(geo.kernel)
+    room = gradients.data_workspace(filters, taps, plan.gradient_stretch)
+    room += stage_size(geo, plan.channels, plan.gradient_stretch)
+    share(
+        gradients.spread, geo.batch * _blocks(geo), positions(dy, geo), spare,
+        image(dx, geo), plan.channels, plan.gradient_stretch, frame(geo),
+        workspace=room, work=macs(geo),
+    )  # fmt: skip
+
+
+def backward_weights(x: Array, dy: Array, dw: Array, geo: ConvolutionGeometry) -> None:
+    """dw += dy xᵀ."""
+    plan, blocks = cut(geo), _blocks(geo) // geo.group
+    filters, taps = geo.filters // geo.group, plan.channels * count(geo.kernel)
+    wide = [-(-n // LANES) * LANES for n in (filters, taps)]
+    sums = np.empty((plan.parts, geo.group, blocks, *wide), np.float32)
+    room = gradients.weights_workspace(filters, taps, plan.gradient_stretch)
+    room += stage_size(geo, plan.channels, plan.gradient_stretch)
+    share(
+        gradients.gather, plan.parts * _blocks(geo), image(x, geo),
+        positions(dy, geo), sums, plan.channels, plan.gradient_stretch, frame(geo),
+        workspace=room, work=macs(geo),
+    )  # fmt: skip
+    target = weights(dw, geo)
+    for part in sums:
+        for block in range(blocks):
+            some = target[:, :, block * taps : (block + 1) * taps]
+            some += part[:, block, :filters, : some.shape[2]]
+
+
+def _blocks(geo: ConvolutionGeometry) -> int:
+    return geo.group * -(-(geo.channels // geo.group) // cut(geo).channels)

@@ -1,0 +1,57 @@
+"""How direct convolution is cut into tasks: from the geometry alone.
+
+Output positions are numbered over the images of the batch, so that small images share
+a stretch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cpu.vectors import LANES
+from netspec.shapes import count
+
+COLUMN_VALUES = 1 << 17  # float32 values of an unfolded stretch: half a 1 MB cache
+STRETCH = 8 * LANES  # positions of a stretch: more would not help
+LEAST_TASKS = 8  # of a whole operation, where its shape allows
+GRADIENT_TAPS = 256  # of one task of a gradient, about: dy is packed for each anew
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The tasks of the operations on one geometry.
+
+    Attributes:
+        stretch: output positions unfolded at once by the forward pass.
+        channels: input channels of one task of a gradient.
+        gradient_stretch: output positions unfolded at once by such a task.
+        parts: runs of images whose weight gradients are summed apart.
+    """
+
+    stretch: int
+    channels: int
+    gradient_stretch: int
+    parts: int
+
+
+@lru_cache(maxsize=1024)
+def cut(geo: ConvolutionGeometry) -> Cut:
+    """The cut of one geometry."""
+    positions, each = geo.batch * count(geo.output), geo.channels // geo.group
+    tasks = -(-LEAST_TASKS // geo.group)
+    channels = min(each, -(-GRADIENT_TAPS // count(geo.kernel)))
+    blocks = geo.group * -(-each // channels)
+    return Cut(
+        stretch=_stretch(geo.taps, -(-positions // tasks)),
+        channels=channels,
+        gradient_stretch=_stretch(channels * count(geo.kernel), positions),
+        parts=1 if blocks >= LEAST_TASKS else min(geo.batch, LEAST_TASKS),
+    )
+
+
+def _stretch(taps: int, positions: int) -> int:
+    """Positions of a stretch, in whole panels, that fit the cache."""
+    most = min(STRETCH, COLUMN_VALUES // taps, positions)
+    return max(1, most // LANES) * LANES

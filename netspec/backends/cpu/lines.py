@@ -1,0 +1,68 @@
+"""Lines of numbers: copied, added, cleared.
+
+The same loops over slices of arrays would take Numba many times longer to compile.
+Every function is called with one tuple: addresses, then distances and counts of
+float32 values.
+"""
+
+from __future__ import annotations
+
+from numba import njit, types
+
+from netspec.backends.cpu.vectors import FLOAT_BYTES, Emitter, Value, emitted
+
+_ADDRESS, _COUNT, _FLOAT = types.uintp, types.intp, types.float32
+
+
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT)
+def copy(
+    emit: Emitter, source: Value, step: Value, target: Value, count: Value
+) -> None:
+    """target[i] = source[i × step]."""
+    with emit.loop(count) as i:
+        emit.store_one(target, i, emit.number(source, emit.mul(i, step)))
+
+
+@emitted(_ADDRESS, _ADDRESS, _COUNT, _COUNT)
+def add(emit: Emitter, source: Value, target: Value, step: Value, count: Value) -> None:
+    """target[i × step] += source[i]."""
+    with emit.loop(count) as i:
+        at = emit.mul(i, step)
+        total = emit.builder.fadd(emit.number(target, at), emit.number(source, i))
+        emit.store_one(target, at, total)
+
+
+@emitted(_ADDRESS, _COUNT)
+def clear(emit: Emitter, target: Value, count: Value) -> None:
+    """target[i] = 0."""
+    with emit.loop(count) as i:
+        emit.store_one(target, i, emit.float(0))
+
+
+@emitted(_ADDRESS, _ADDRESS, _COUNT, _FLOAT, _FLOAT)
+def finish(
+    emit: Emitter,
+    source: Value,
+    target: Value,
+    count: Value,
+    bias: Value,
+    floor: Value,
+) -> None:
+    """target[i] = source[i] + bias, or *floor* where that is less; NaN stays."""
+    with emit.loop(count) as i:
+        total = emit.builder.fadd(emit.number(source, i), bias)
+        below = emit.builder.fcmp_ordered("<", total, floor)
+        emit.store_one(target, i, emit.builder.select(below, floor, total))
+
+
+@njit(inline="always")
+def address(array, offset):  # type: ignore[no-untyped-def]
+    """Where a value stands, *offset* values after the array's first."""
+    return array.ctypes.data + offset * FLOAT_BYTES
+
+
+@njit(inline="always")
+def span(left, stride, size, length):  # type: ignore[no-untyped-def]
+    """Which i in 0 to *length* have left + i × stride within 0 to *size*."""
+    low = min(max((-left + stride - 1) // stride, 0), length)
+    return low, max(min((size - left + stride - 1) // stride, length), low)
