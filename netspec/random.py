@@ -84,6 +84,20 @@ def words(key: Key, samples: int, per_sample: int, first_sample: int = 0) -> Wor
     return np.stack(four, axis=-1).reshape(samples, -1)[:, :per_sample]
 
 
+def stream_words(key: Key, first: int, samples: int, per_sample: int) -> Words:
+    """The same for samples of a stream without end, from number *first* on.
+
+    A sample's number has 32 bits; what is above them counts as the iteration.
+    """
+    cycle, sample = divmod(first, 1 << 32)
+    here = min(samples, (1 << 32) - sample)
+    drawn = words(key.at(cycle), here, per_sample, sample)
+    if here == samples:
+        return drawn
+    rest = stream_words(key, first + here, samples - here, per_sample)
+    return np.concatenate((drawn, rest))
+
+
 def uniform(
     key: Key, samples: int, per_sample: int = 1, first_sample: int = 0
 ) -> NDArray[np.float64]:

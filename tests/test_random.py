@@ -125,3 +125,13 @@ def test_permutation_holds_every_number_once(size, iteration):
 def test_permutations_of_two_epochs_differ():
     first, second = (permutation(Key(1, "shuffle", i), 50) for i in (0, 1))
     assert (first != second).any()
+
+
+def test_a_stream_goes_on_beyond_32_bits():
+    from netspec.random import stream_words
+
+    key, edge = Key(3, "stream"), 1 << 32
+    whole = stream_words(key, edge - 3, 7, 5)
+    np.testing.assert_array_equal(whole[:3], words(key, 3, 5, edge - 3))
+    np.testing.assert_array_equal(whole[3:], words(key.at(1), 4, 5, 0))
+    np.testing.assert_array_equal(stream_words(key, edge - 1, 2, 5), whole[2:4])

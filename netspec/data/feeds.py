@@ -17,6 +17,7 @@ _SOURCES = {
     "Data": "data_param",
     "ImageData": "image_data_param",
     "HDF5Data": "hdf5_data_param",
+    "WindowData": "window_data_param",
 }
 
 

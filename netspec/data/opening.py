@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from netspec.data.database import Database, check_is_lmdb
 from netspec.data.decode import Channels
 from netspec.data.hdf5 import Hdf5Files
@@ -17,6 +19,9 @@ from netspec.data.pictures import PictureReader
 from netspec.data.protocols import PictureSource, Reader
 from netspec.data.rows import RowReader
 from netspec.data.transform import Transform
+from netspec.data.window_cut import Cut
+from netspec.data.window_reader import WindowPixels, WindowReader, window_mean
+from netspec.data.windows import read_windows
 from netspec.errors import SpecError
 from netspec.proto import (
     DataParameter,
@@ -146,6 +151,27 @@ def _hdf5_data(request: Request) -> Opened:
         permute = shuffled_files(request.key("shuffle"), source.sizes)
     batch = _batch(param.batch_size, "hdf5_data_param")
     return Opened(RowReader(source), Order(len(source), 0, permute), batch)
+
+
+@OPENERS("WindowData")
+def _window_data(request: Request) -> Opened:
+    param, transform = request.layer.window_data_param, request.layer.transform_param
+    path = request.path("window_data_param.source", param.source)
+    windows = read_windows(path, param.fg_threshold, param.bg_threshold)
+    batch = _batch(param.batch_size, "window_data_param")
+    reader = WindowReader(
+        windows,
+        [request.root / (param.root_folder + image) for image in windows.images],
+        batch,
+        int(np.float32(batch) * np.float32(param.fg_fraction)),
+        Cut(transform.crop_size, param.context_pad, param.crop_mode == "square"),
+        WindowPixels(
+            window_mean(transform, request.root), param.scale, transform.mirror
+        ),
+        request.key("windows"),
+        keep=param.cache_images,
+    )
+    return Opened(reader, Order(len(reader)), batch)
 
 
 @OPENERS("MemoryData")
