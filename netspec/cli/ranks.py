@@ -86,7 +86,6 @@ def one_of_ranks(args: argparse.Namespace) -> Iterator[Synchronizer]:
         sync.close()
     except BaseException as error:
         sync.fail(error)
-        raise
 
 
 def share_machine(ranks: int, same_cores: bool) -> None:

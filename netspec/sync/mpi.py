@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -152,12 +152,13 @@ class Mpi:
         self._pulse.close()
         self._mpi.Finalize()
 
-    def end(self, message: str, code: int = 5) -> None:
+    def end(self, message: str, code: int = DeviceError.exit_code) -> NoReturn:
         """End all ranks at once with an exit code, after saying why."""
         print(f"netspec: {message}", file=sys.stderr, flush=True)
         self._world.Abort(code)
+        os._exit(code)  # an MPI may come back from there, and end this rank later
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> NoReturn:
         """End all ranks because of an error of this one.
 
         Where all ranks have met the same error, rank 0 is the one to say so.

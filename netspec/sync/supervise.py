@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import IO, TextIO
 
 from netspec.errors import DeviceError
 from netspec.sync.launchers import LAUNCHER, RANKS, RESTARTED, ROOT_ALLOWED
@@ -28,6 +28,7 @@ _SIGNAL = re.compile(r"\(signal (\d+)\)|exited on signal (\d+)|EXIT CODE: (\d+)"
 # What MPICH's launcher prints around these facts.
 _NOISE = re.compile(
     r"=+$|=   |YOUR APPLICATION TERMINATED|This typically refers|Please see the FAQ|$"
+    r"|Abort\(\d+\) on node"
 )
 
 
@@ -64,12 +65,13 @@ class Supervisor:
 
     def _try(self, tried: int) -> int:
         with tempfile.TemporaryDirectory(prefix="netspec-ranks-") as self._folder:
-            report = _Report(self._several)
+            report = _Report()
             try:
                 with self._start(tried) as self._process:
-                    reader = report.read(self._process.stderr)
+                    readers = report.read(self._process)
                     code = self._wait(self._process)
-                    reader.join()
+                    for reader in readers:
+                        reader.join()
             finally:
                 self._end_all()
             return self._judge(code, report)
@@ -80,7 +82,8 @@ class Supervisor:
         return subprocess.Popen(
             self._command,
             stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE if self._several else None,
+            stderr=subprocess.PIPE if self._several else None,
             text=True,
             errors="replace",
             env={**os.environ, **ROOT_ALLOWED, **own, **again},
@@ -143,34 +146,35 @@ class Supervisor:
 class _Report:
     """What the launcher of the ranks prints: passed on, but for its own epitaph."""
 
-    def __init__(self, filtered: bool) -> None:
-        self._filtered = filtered
+    def __init__(self) -> None:
         self._epitaph: list[str] = []
-        self._held: list[str] = []
 
-    def read(self, stream: IO[str] | None) -> threading.Thread:
-        """Start to read; ends with the stream."""
-        thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
-        thread.start()
-        return thread
+    def read(self, process: subprocess.Popen[str]) -> list[threading.Thread]:
+        """Start to read what a process prints; ends with it."""
+        pairs = ((process.stdout, sys.stdout), (process.stderr, sys.stderr))
+        threads = [
+            threading.Thread(target=self._read, args=pair, daemon=True)
+            for pair in pairs
+            if pair[0]
+        ]
+        for thread in threads:
+            thread.start()
+        return threads
 
-    def _read(self, stream: Any) -> None:
+    def _read(self, stream: IO[str], out: TextIO) -> None:
         for line in stream:
-            for shown in self._sift(line):
-                sys.stderr.write(shown)
-                sys.stderr.flush()
+            if self._is_for_us(line.strip("\n")):
+                continue
+            with suppress(OSError):  # nobody reads on: the run goes on all the same
+                out.write(line)
+                out.flush()
 
-    def _sift(self, line: str) -> list[str]:
-        """The lines to show once this one is known."""
-        if not self._filtered:
-            return [line]
-        told = line.strip("\n")
-        if _DEAD.search(told) or _SIGNAL.search(told):
-            self._epitaph.append(told)
-            return []
-        if _NOISE.match(told):
-            return []
-        return [line]
+    def _is_for_us(self, line: str) -> bool:
+        """Whether a line is the launcher's word on a dead rank, and not the rank's."""
+        if _DEAD.search(line) or _SIGNAL.search(line):
+            self._epitaph.append(line)
+            return True
+        return bool(_NOISE.match(line))
 
     def died(self, processes: Mapping[int, int]) -> str:
         """Who died, in one sentence; empty: nobody."""
