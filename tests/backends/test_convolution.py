@@ -4,6 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from netspec.backends.base import ConvolutionGeometry as Geometry
 from netspec.backends.cpu import CpuOps, threads
@@ -131,6 +133,46 @@ def test_compiled_against_the_reference(case):
     geo = LARGE[case]
     found = run(CpuOps(), geo, arrays(geo, np.float32))
     wanted = run(NumpyOps(), geo, arrays(geo, np.float64))
+    for name in ("y", "dx", "dw", "db"):
+        close(getattr(found, name), getattr(wanted, name))
+
+
+@st.composite
+def geometries(draw):
+    """Anything that gives an output, of one to three axes."""
+    axes, small = draw(st.integers(1, 3)), st.integers(1, 3)
+    many = st.tuples(*[small] * axes)
+    group, each = draw(small), st.integers(1, 5)
+    kernel, dilation = draw(many), draw(many)
+    pad = draw(st.tuples(*[st.integers(0, 4)] * axes))
+    sizes = [
+        st.integers(max(1, d * (k - 1) + 1 - 2 * p), 40 if axes == 1 else 13)
+        for k, d, p in zip(kernel, dilation, pad, strict=True)
+    ]
+    return Geometry(
+        batch=draw(small),
+        channels=group * draw(each),
+        filters=group * draw(each),
+        input=draw(st.tuples(*sizes)),
+        kernel=kernel,
+        stride=draw(st.tuples(*[st.integers(1, 4)] * axes)),
+        pad=pad,
+        dilation=dilation,
+        group=group,
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(geometries(), st.integers(0, 9))
+def test_any_geometry(geo, seed):
+    def results(ops, dtype):
+        a = Arrays(geo, np.float32, seed)
+        for name, value in vars(a).items():
+            setattr(a, name, value.astype(dtype))
+        run(ops, geo, a)
+        return a
+
+    found, wanted = results(CpuOps(), np.float32), results(NumpyOps(), np.float64)
     for name in ("y", "dx", "dw", "db"):
         close(getattr(found, name), getattr(wanted, name))
 
