@@ -20,7 +20,7 @@ from netspec.cli.ranks import add_ranks, one_of_ranks, supervise, supervises
 
 if TYPE_CHECKING:
     from netspec.solver import Solver
-    from netspec.solver.events import Event, Listener
+    from netspec.solver.events import Listener
     from netspec.sync import Synchronizer
 
 
@@ -85,7 +85,7 @@ def _solver(args: argparse.Namespace, sync: Synchronizer, stack: ExitStack) -> S
         override(read_solver(find(args.solver), args.lenient), args.set),
         device=args.device,
         lean=True,
-        listeners=[_of_another(sync)] if sync.rank else _listeners(args, stack),
+        listeners=[] if sync.rank else _listeners(args, stack),
         allow_python=allows_python(args),
         sync=sync,
         resume="auto" if again else args.resume,
@@ -94,18 +94,6 @@ def _solver(args: argparse.Namespace, sync: Synchronizer, stack: ExitStack) -> S
     if again and args.resume and not solver.iteration:
         solver.restore(args.resume)
     return solver
-
-
-def _of_another(sync: Synchronizer) -> Listener:
-    """What a rank other than 0 tells: the damaged records that it alone has seen."""
-    from netspec.solver.events import RecordSkipped
-
-    def listen(event: Event) -> None:
-        if isinstance(event, RecordSkipped):
-            text = f"netspec: rank {sync.rank}: {event.problem}"
-            print(text, file=sys.stderr, flush=True)
-
-    return listen
 
 
 def transplant_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from netspec.solver.events import (
     Output,
     RanksReady,
     RateDropped,
-    RecordSkipped,
     Restored,
     SnapshotWritten,
     Started,
@@ -70,13 +69,6 @@ class ConsoleReporter:
     @_on.register
     def _(self, event: RanksReady) -> None:
         self._print(*ranks_lines(event))
-
-    @_on.register
-    def _(self, event: RecordSkipped) -> None:
-        self._print(
-            f"warning: {event.problem} The record after it takes its place; skipped "
-            f"so far: {event.skipped}."
-        )
 
     @_on.register
     def _(self, event: Iteration) -> None:

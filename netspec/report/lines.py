@@ -16,7 +16,6 @@ from netspec.solver.events import (
     LastLoss,
     Output,
     RateDropped,
-    RecordSkipped,
     Restored,
     SnapshotWritten,
     Started,
@@ -88,11 +87,6 @@ def _(event: DebugInfo) -> Iterator[str]:
 @caffe_lines.register
 def _(event: Warned) -> Iterator[str]:
     yield f"{event.problem} {event.remedy}".rstrip()
-
-
-@caffe_lines.register
-def _(event: RecordSkipped) -> Iterator[str]:
-    yield f"{event.problem} Skipped so far: {event.skipped}."
 
 
 @caffe_lines.register

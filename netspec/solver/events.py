@@ -226,21 +226,6 @@ class Warned(Event):
 
 
 @dataclass(frozen=True)
-class RecordSkipped(Event):
-    """A damaged record whose slots the record after it fills, told once.
-
-    Attributes:
-        layer: name of the data layer.
-        problem: which record, and what is wrong with it.
-        skipped: damaged records that this rank has met so far.
-    """
-
-    layer: str
-    problem: str
-    skipped: int
-
-
-@dataclass(frozen=True)
 class DebugInfo(Event):
     """``debug_info``: mean absolute value of one array of one layer.
 

@@ -69,7 +69,7 @@ class Keeper:
         self._sync = sync
         filtered = filter_net(net.spec, *net.state)
         self._course = course_digest(filtered.message, solver.message)
-        self._preprocess = preprocess_of_net(filtered, net.graph.blobs)
+        self._preprocess = preprocess_of_net(net.spec, net.state, net.graph.blobs)
 
     # Writing -------------------------------------------------------------------------
 
