@@ -87,6 +87,10 @@ class SpecWarning(UserWarning):
     """What was left out of a description that is read leniently; see `read_net`."""
 
 
+class DataWarning(UserWarning):
+    """A bad record that another one stands in for; see `replace_bad` of the schema."""
+
+
 class OpenShapeError(SpecError):
     """The file alone does not tell the shape of a source: its data would."""
 

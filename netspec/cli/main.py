@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn, TextIO
 
-from netspec.errors import NetspecError, SpecWarning, UsageError
+from netspec.errors import DataWarning, NetspecError, SpecWarning, UsageError
 from netspec.registry import suggest
 
 COMMANDS = {
@@ -26,6 +26,7 @@ COMMANDS = {
     "data": "create, inspect, verify and show databases of images",
     "version": "print versions of netspec and of what it stands on",
 }
+_SHOWN = (SpecWarning, DataWarning)
 INTERRUPTED = 130  # the shell's code for a process ended by Ctrl-C
 
 
@@ -45,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("default", SpecWarning)
+            for category in _SHOWN:
+                warnings.simplefilter("default", category)
             warnings.showwarning = _show_warning
             return _run(list(sys.argv[1:] if argv is None else argv))
     except NetspecError as error:
@@ -67,8 +69,8 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Print what was left out in the form of errors, other warnings as Python does."""
-    if not issubclass(category, SpecWarning):
+    """Print netspec's own warnings in the form of errors, others as Python does."""
+    if not issubclass(category, _SHOWN):
         text = warnings.formatwarning(message, category, filename, lineno, line)
         print(text, end="", file=sys.stderr)
     else:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from netspec.data.datum import glance, parse_datum, pixels
-from netspec.data.decode import Channels, decode
+from netspec.data.decode import Channels, decode_raster
 from netspec.data.mdb import MdbFile
 from netspec.data.naming import about, printable
-from netspec.data.protocols import Pixels
+from netspec.data.protocols import Pixels, Raster, Shrink
 from netspec.errors import DataError
 from netspec.proto import Datum
 
@@ -69,9 +69,14 @@ class Database:
         Raises:
             DataError: the record is damaged; names its key.
         """
+        raster, label = self.raster(index)
+        return raster.pixels, label
+
+    def raster(self, index: int, shrink: Shrink | None = None) -> tuple[Raster, int]:
+        """The same, decoded smaller where *shrink* allows it and the codec can."""
         datum = self.datum(index)
         try:
-            return datum_pixels(datum, self.channels), datum.label
+            return datum_raster(datum, self.channels, shrink), datum.label
         except DataError as error:
             raise about(self.describe(index), error) from None
 
@@ -86,9 +91,16 @@ class Database:
 
 def datum_pixels(datum: Datum, channels: Channels) -> Pixels:
     """The pixels of a Datum, decoded where it holds an image file: (C, H, W)."""
+    return datum_raster(datum, channels).pixels
+
+
+def datum_raster(
+    datum: Datum, channels: Channels, shrink: Shrink | None = None
+) -> Raster:
+    """The pixels of a Datum; smaller where *shrink* allows it and the codec can."""
     if datum.encoded:
-        return decode(datum.data, channels).transpose(2, 0, 1)
-    return pixels(datum)
+        return decode_raster(datum.data, channels, shrink)
+    return Raster.of(pixels(datum))
 
 
 def check_is_lmdb(path: Path) -> None:

@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from netspec.data.decode import Channels, decode
+from netspec.data.decode import Channels, decode, decode_raster
 from netspec.data.naming import about, printable
-from netspec.data.protocols import Pixels
+from netspec.data.protocols import Pixels, Raster, Shrink
 from netspec.data.resize import resize
 from netspec.errors import DataError, Place
 
@@ -107,15 +107,20 @@ class ImageList:
         Raises:
             DataError: the file is missing or damaged; names it.
         """
+        raster, label = self.raster(index)
+        return raster.pixels, label
+
+    def raster(self, index: int, shrink: Shrink | None = None) -> tuple[Raster, int]:
+        """The same, decoded smaller where *shrink* allows it and the codec can."""
         entry = self.entries[index]
         try:
             data = read_file(self._root / (self._prefix + entry.path))
-            picture = decode(data, self._channels)
+            if not self._size:
+                return decode_raster(data, self._channels, shrink), entry.label
+            picture = resize(decode(data, self._channels), *self._size)
         except DataError as error:
             raise about(self.describe(index), error) from None
-        if self._size:
-            picture = resize(picture, *self._size)
-        return picture.transpose(2, 0, 1), entry.label
+        return Raster.of(picture.transpose(2, 0, 1)), entry.label
 
     def describe(self, index: int) -> str:
         """What image *index* is called in messages."""

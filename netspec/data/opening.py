@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from netspec.data.augment import Augment, is_own
 from netspec.data.database import Database, check_is_lmdb
 from netspec.data.decode import Channels
 from netspec.data.hdf5 import Hdf5Files
@@ -16,9 +17,9 @@ from netspec.data.image_list import ImageList
 from netspec.data.memory import Arrays
 from netspec.data.order import Order, shuffled, shuffled_files, skipped
 from netspec.data.pictures import PictureReader
-from netspec.data.protocols import PictureSource, Reader
+from netspec.data.protocols import PictureSource, Reader, Transformation
 from netspec.data.rows import RowReader
-from netspec.data.transform import Transform
+from netspec.data.transform import Means, Transform
 from netspec.data.window_cut import Cut
 from netspec.data.window_reader import WindowPixels, WindowReader, window_mean
 from netspec.data.windows import read_windows
@@ -119,13 +120,9 @@ def _pictures(
     param: DataParameter | ImageDataParameter,
     message: str,
 ) -> Opened:
-    transform = Transform.of(
-        request.layer.transform_param,
-        request.training,
-        request.key("transform"),
-        request.root,
-    )
-    reader = PictureReader(source, transform, len(request.layer.top))
+    transform = _transformation(request)
+    tops = len(request.layer.top)
+    reader = PictureReader(source, transform, tops, param.replace_bad)
     size = len(source)
     order = Order(
         size,
@@ -133,6 +130,13 @@ def _pictures(
         shuffled(request.key("shuffle"), size) if param.shuffle else None,
     )
     return Opened(reader, order, _batch(param.batch_size, message), param.workers)
+
+
+def _transformation(request: Request) -> Transformation:
+    param, key = request.layer.transform_param, request.key("transform")
+    if not is_own(param):
+        return Transform.of(param, request.training, key, request.root)
+    return Augment.of(param, request.training, key, Means.of(param, request.root))
 
 
 @OPENERS("HDF5Data")

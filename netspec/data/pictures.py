@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
 from netspec.data.naming import about
-from netspec.data.protocols import Floats, PictureSource
-from netspec.data.transform import Transform
-from netspec.errors import DataError
+from netspec.data.protocols import Floats, PictureSource, Raster, Transformation
+from netspec.errors import DataError, DataWarning
 from netspec.shapes import Shape, describe
+
+_MOST_BAD = 100  # records one after the other that may be bad
 
 
 class PictureReader:
     """Pictures as batches (N, C, H, W), and labels (N,) for a second top.
 
     See :class:`~netspec.data.protocols.Reader`.
+
+    Args:
+        replace_bad: where a record is bad, take the next that is not, and warn once.
+
+    Attributes:
+        replaced: what was wrong with each record that another stood in for.
     """
 
-    def __init__(self, source: PictureSource, transform: Transform, tops: int) -> None:
+    def __init__(
+        self,
+        source: PictureSource,
+        transform: Transformation,
+        tops: int,
+        replace_bad: bool = False,
+    ) -> None:
         self.source = source
         self.transform = transform
+        self.replaced: dict[int, str] = {}
         self.describe = source.describe
         self.decodes = source.decodes
         self.fixed_shape = source.fixed_shape or transform.crop > 0
         self._tops = tops
-        self._first_shape = self._shape(source.record(0)[0].shape, 0)
+        self._tries = min(_MOST_BAD, len(source)) if replace_bad else 1
+        raster, _ = self.raster(0, self._tested_draw())
+        self._first_shape = transform.shape(raster.shape)
+
+    def _tested_draw(self) -> list[int]:
+        """The words of some sample, to open the first record with."""
+        return self.transform.draws(0, 1)[0]
 
     def __len__(self) -> int:
         return len(self.source)
@@ -44,21 +65,51 @@ class PictureReader:
             labels = np.empty(len(indices), np.float32)
         draws = self.transform.draws(first, len(indices))
         for row, index in enumerate(indices):
-            picture, labels[row] = self.source.record(index)
-            shape = self._shape(picture.shape, index)
+            raster, labels[row] = self.raster(index, draws[row])
+            shape = self.transform.shape(raster.shape)
             if data is None:
                 data = np.empty((len(indices), *shape), np.float32)
             self._check_alike(shape, data.shape[1:], index)
-            self.transform.place(picture, draws[row], data[row])
+            self.transform.place(raster, draws[row], data[row])
         assert data is not None
         self.transform.finish(data)
         return (data, labels)[: self._tops]
 
-    def _shape(self, picture: Shape, index: int) -> Shape:
+    def raster(self, index: int, draw: list[int]) -> tuple[Raster, int]:
+        """The picture and label that stand at a record's place.
+
+        Raises:
+            DataError: the record is bad and may not be replaced, or so are all those
+                behind it.
+        """
+        first: DataError | None = None
+        for ahead in range(self._tries):
+            at = (index + ahead) % len(self.source)
+            try:
+                raster, label = self._fitting(at, draw)
+            except DataError as error:
+                first = first or error
+            else:
+                if first:
+                    self._warn(index, at, first)
+                return raster, label
+        assert first is not None
+        raise first
+
+    def _fitting(self, index: int, draw: list[int]) -> tuple[Raster, int]:
+        raster, label = self.source.raster(index, self.transform.shrink(draw))
         try:
-            return self.transform.shape(picture)
+            self.transform.shape(raster.shape)
         except DataError as error:
             raise about(self.describe(index), error) from None
+        return raster, label
+
+    def _warn(self, index: int, instead: int, error: DataError) -> None:
+        if index in self.replaced:
+            return
+        self.replaced[index] = error.problem
+        text = f"{error.problem[:-1]}: {self.describe(instead)} stands in its place."
+        warnings.warn(text, DataWarning, stacklevel=2)
 
     def _check_alike(self, shape: Shape, wanted: Shape, index: int) -> None:
         if shape != wanted:

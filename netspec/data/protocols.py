@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netspec.shapes import Shape
 
+if TYPE_CHECKING:
+    from netspec.data.view import View
+
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8] | Floats
+
+# How many times smaller a picture of that height and width may be decoded.
+Shrink = Callable[[int, int], float]
+
+
+class Raster(NamedTuple):
+    """A decoded picture: of full size, or a half, a quarter or an eighth of it.
+
+    Attributes:
+        pixels: (C, h, w), BGR where C is 3; pixel (i, j) is the mean, or so, of pixels
+            i * factor to (i + 1) * factor of the picture down, and likewise across.
+        height, width: of the picture.
+        factor: 1, 2, 4 or 8.
+    """
+
+    pixels: Pixels
+    height: int
+    width: int
+    factor: int = 1
+
+    @staticmethod
+    def of(pixels: Pixels) -> Raster:
+        """A picture (C, H, W) of full size."""
+        return Raster(pixels, *pixels.shape[1:])
+
+    @property
+    def shape(self) -> Shape:
+        """(C, H, W) of the picture."""
+        return len(self.pixels), self.height, self.width
 
 
 class Numbered(Protocol):
@@ -40,6 +72,39 @@ class PictureSource(Numbered, Protocol):
         Raises:
             DataError: the record is missing or damaged; names it.
         """
+
+    def raster(self, index: int, shrink: Shrink | None) -> tuple[Raster, int]:
+        """The same, decoded smaller where *shrink* allows it and the codec can."""
+
+
+class Transformation(Protocol):
+    """What is done to each picture before a net sees it."""
+
+    @property
+    def crop(self) -> int:
+        """Pixels a side of the result; 0: that depends on the picture."""
+
+    def shape(self, picture: Shape) -> Shape:
+        """The shape of a picture of shape *picture* after it.
+
+        Raises:
+            DataError: it does not fit; the problem begins with its verb.
+        """
+
+    def draws(self, first: int, count: int) -> list[list[int]]:
+        """What each of the samples from number *first* on hands to the rest."""
+
+    def shrink(self, draw: list[int]) -> Shrink | None:
+        """How many times smaller a picture may be decoded; None: it must not be."""
+
+    def view(self, height: int, width: int, draw: list[int]) -> View:
+        """The part of a picture that is seen."""
+
+    def place(self, raster: Raster, draw: list[int], out: Floats) -> None:
+        """Bring one picture into *out*, of the shape that :meth:`shape` said."""
+
+    def finish(self, out: Floats) -> None:
+        """What is left to do, for any number of placed pictures at once."""
 
 
 class Block(NamedTuple):

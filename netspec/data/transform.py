@@ -7,7 +7,7 @@ For a picture of shape (C, H, W), cropped at (y, x)::
 and *j* counts from the right where it is mirrored.  The crop is at a random place in
 TRAIN and in the centre in TEST; ``mirror`` flips a picture with chance 1/2 in both
 phases.  Draws are keyed by the sample's number since training began.  Source:
-``DataTransformer`` of Caffe.
+``DataTransformer`` of Caffe.  What goes beyond it is in :mod:`netspec.data.augment`.
 """
 
 from __future__ import annotations
@@ -17,40 +17,31 @@ from pathlib import Path
 
 import numpy as np
 
+from netspec.data.draws import CAFFES, Draw, Row, coin, rows, whole
 from netspec.data.mean import read_mean
-from netspec.data.protocols import Floats, Pixels
+from netspec.data.protocols import Floats, Raster
+from netspec.data.rescale import Size
+from netspec.data.view import View
 from netspec.errors import DataError, SpecError
 from netspec.proto import TransformationParameter
-from netspec.random import Key, Words, words
+from netspec.random import Key
 from netspec.shapes import Shape, describe
-
-_WORD = 1 << 32
-_MIRROR, _Y, _X, _DRAWS = 0, 1, 2, 4  # the fourth is to spare: they come in fours
 
 
 @dataclass(frozen=True)
-class Transform:
-    """What ``transform_param`` asks for in one phase.
+class Means:
+    """What is subtracted from pictures.
 
     Attributes:
-        crop: pixels a side; 0: none.
-        training: crop anywhere instead of in the centre.
-        mean_image: to subtract, of the shape (C, H, W) of the uncropped pictures.
-        mean_values: to subtract, of shape (C, 1, 1) or (1, 1, 1).
+        image: of the shape (C, H, W) of the uncropped pictures.
+        values: of shape (C, 1, 1) or (1, 1, 1), instead.
     """
 
-    crop: int
-    mirror: bool
-    scale: float
-    mean_image: Floats | None
-    mean_values: Floats | None
-    training: bool
-    key: Key
+    image: Floats | None = None
+    values: Floats | None = None
 
     @staticmethod
-    def of(
-        param: TransformationParameter, training: bool, key: Key, root: Path
-    ) -> Transform:
+    def of(param: TransformationParameter, root: Path) -> Means:
         """Read the message; *root* is the folder a relative mean_file starts from.
 
         Raises:
@@ -69,9 +60,68 @@ class Transform:
                 "Keep one.",
                 field="transform_param.mean_value",
             )
-        scale = param.scale
+        return Means(image, values)
+
+    @property
+    def pixel(self) -> Floats:
+        """The values, of shape (C,) or (1,); 0 where there are none."""
+        return np.zeros(1, np.float32) if self.values is None else self.values.ravel()
+
+    def part(self, view: View) -> Floats:
+        """The image where pictures are seen that are not rescaled or turned."""
+        assert self.image is not None
+        y, x = round(view.y), round(view.x)
+        part = self.image[:, y : y + view.size.height, x : x + view.size.width]
+        return part[:, :, ::-1] if view.mirror else part
+
+    def check(self, picture: Shape) -> None:
+        """Refuse a picture (C, H, W) that is unlike the mean.
+
+        Raises:
+            DataError: it is.
+        """
+        if self.image is not None and self.image.shape != picture:
+            raise DataError(
+                f"is {describe(picture)}, and the mean image is "
+                f"{describe(self.image.shape)}.",
+                "Make a mean image of these pictures: netspec data mean.",
+                field="transform_param.mean_file",
+            )
+        if self.values is not None and len(self.values) not in (1, picture[0]):
+            raise DataError(
+                f"has {picture[0]} channels, and mean_value is given "
+                f"{len(self.values)} times.",
+                "Give it once, or once a channel.",
+                field="transform_param.mean_value",
+            )
+
+
+@dataclass(frozen=True)
+class Transform:
+    """What ``transform_param`` asks of Caffe's transformation in one phase.
+
+    See :class:`~netspec.data.protocols.Transformation`.
+
+    Attributes:
+        crop: pixels a side; 0: none.
+        training: crop anywhere instead of in the centre.
+    """
+
+    crop: int
+    mirror: bool
+    scale: float
+    means: Means
+    training: bool
+    key: Key
+
+    @staticmethod
+    def of(
+        param: TransformationParameter, training: bool, key: Key, root: Path
+    ) -> Transform:
+        """Read the message; see :meth:`Means.of`."""
+        means = Means.of(param, root)
         return Transform(
-            param.crop_size, param.mirror, scale, image, values, training, key
+            param.crop_size, param.mirror, param.scale, means, training, key
         )
 
     def shape(self, picture: Shape) -> Shape:
@@ -80,76 +130,67 @@ class Transform:
         Raises:
             DataError: the picture is smaller than the crop, or unlike the mean.
         """
-        channels, height, width = picture
-        if min(height, width) < self.crop:
-            raise DataError(
-                f"is {describe(picture)}, smaller than crop_size {self.crop}.",
-                "Lower crop_size, or make the pictures larger.",
-                field="transform_param.crop_size",
-            )
-        self._check_mean(picture)
-        return (channels, self.crop, self.crop) if self.crop else picture
+        found = cropped_shape(picture, self.crop)
+        self.means.check(picture)
+        return found
 
-    def _check_mean(self, picture: Shape) -> None:
-        if self.mean_image is not None and self.mean_image.shape != picture:
-            raise DataError(
-                f"is {describe(picture)}, and the mean image is "
-                f"{describe(self.mean_image.shape)}.",
-                "Make a mean image of these pictures: netspec data mean.",
-                field="transform_param.mean_file",
-            )
-        if self.mean_values is not None and len(self.mean_values) not in (
-            1,
-            picture[0],
-        ):
-            raise DataError(
-                f"has {picture[0]} channels, and mean_value is given "
-                f"{len(self.mean_values)} times.",
-                "Give it once, or once a channel.",
-                field="transform_param.mean_value",
-            )
-
-    def draws(self, first: int, count: int) -> list[list[int]]:
-        """What each of the samples from number *first* on hands to :meth:`place`."""
+    def draws(self, first: int, count: int) -> list[Row]:
+        """The words of each of the samples from number *first* on, if it draws any."""
         if not self.mirror and not (self.training and self.crop):
             return [[]] * count
-        rows: list[list[int]] = _words(self.key, first, count).tolist()
-        return rows
+        return rows(self.key, first, count, CAFFES)
 
-    def place(self, picture: Pixels, draw: list[int], out: Floats) -> None:
+    def shrink(self, draw: Row) -> None:
+        """Pixels are taken as they are: pictures are decoded in full."""
+
+    def place(self, raster: Raster, draw: Row, out: Floats) -> None:
         """Crop and mirror one picture into *out*, and subtract the mean image."""
-        window = self._window(picture.shape, draw)
-        np.copyto(out, picture[window])
-        if self.mean_image is not None:
-            out -= self.mean_image[window]
+        window = self._window(raster.pixels.shape, draw)
+        np.copyto(out, raster.pixels[window])
+        if self.means.image is not None:
+            out -= self.means.image[window]
 
     def finish(self, out: Floats) -> None:
         """Subtract mean values and scale, for any number of placed pictures."""
-        if self.mean_values is not None:
-            out -= self.mean_values
+        if self.means.values is not None:
+            out -= self.means.values
         if self.scale != 1:
             out *= np.float32(self.scale)
 
-    def _window(self, shape: Shape, draw: list[int]) -> tuple[slice, ...]:
+    def view(self, height: int, width: int, draw: Row) -> View:
+        """The part of a picture that a sample's words choose."""
+        _, rows, columns = self._window((0, height, width), draw)
+        size = Size(self.crop or height, self.crop or width)
+        mirror = columns.step == -1
+        x = columns.start - size.width + 1 if mirror else columns.start
+        return View(rows.start, x, *size, size, mirror=mirror)
+
+    def _window(self, shape: Shape, draw: Row) -> tuple[slice, slice, slice]:
         _, height, width = shape
         y, x, high, wide = 0, 0, height, width
         if self.crop:
             high = wide = self.crop
             y, x = (height - high) // 2, (width - wide) // 2
             if self.training:
-                y = draw[_Y] * (height - high + 1) // _WORD
-                x = draw[_X] * (width - wide + 1) // _WORD
+                y = whole(draw[Draw.Y], height - high + 1)
+                x = whole(draw[Draw.X], width - wide + 1)
         columns = slice(x, x + wide)
-        if self.mirror and draw[_MIRROR] % 2:
+        if self.mirror and coin(draw[Draw.MIRROR]):
             columns = slice(x + wide - 1, x - 1 if x else None, -1)
         return slice(None), slice(y, y + high), columns
 
 
-def _words(key: Key, first: int, count: int) -> Words:
-    """The words of samples *first* to *first + count*, whose numbers may pass 2³²."""
-    cycle, sample = divmod(first, _WORD)
-    here = min(count, _WORD - sample)
-    drawn = words(key.at(cycle), here, _DRAWS, sample)
-    if here == count:
-        return drawn
-    return np.concatenate((drawn, _words(key, first + here, count - here)))
+def cropped_shape(picture: Shape, crop: int) -> Shape:
+    """The shape (C, H, W) of a picture after a crop of *crop* a side; 0: no crop.
+
+    Raises:
+        DataError: the picture is smaller.
+    """
+    channels, height, width = picture
+    if min(height, width) < crop:
+        raise DataError(
+            f"is {describe(picture)}, smaller than crop_size {crop}.",
+            "Lower crop_size, or make the pictures larger: short_side does.",
+            field="transform_param.crop_size",
+        )
+    return (channels, crop, crop) if crop else picture

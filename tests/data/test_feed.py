@@ -277,7 +277,8 @@ def test_only_memory_data_takes_arrays(database):
             'type: "Data" data_param { source: "db" backend: LMDB batch_size: 2 } '
             "transform_param { crop_size: 11 }", DataError,
             "record '00000000_0.png' of database 'db' is 3x10x14, smaller than "
-            "crop_size 11.", "Lower crop_size, or make the pictures larger.",
+            "crop_size 11.",
+            "Lower crop_size, or make the pictures larger: short_side does.",
         ),
         (
             'type: "ImageData" image_data_param { source: "list" new_width: 3 }',

@@ -7,6 +7,7 @@ import pytest
 from google.protobuf import text_format
 
 from netspec.data.mean import write_mean
+from netspec.data.protocols import Raster
 from netspec.data.transform import Transform
 from netspec.errors import DataError, NetspecError
 from netspec.proto import TransformationParameter
@@ -32,7 +33,7 @@ def apply(made: Transform, images: np.ndarray, first: int = 0) -> np.ndarray:
     shape = made.shape(images.shape[1:])
     out = np.empty((len(images), *shape), np.float32)
     for row, draw in enumerate(made.draws(first, len(images))):
-        made.place(images[row], draw, out[row])
+        made.place(Raster.of(images[row]), draw, out[row])
     made.finish(out)
     return out
 
