@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from netspec.data.feeds import data_layers, root_of
 from netspec.data.mean import read_mean
 from netspec.data.preprocess import Preprocess
 from netspec.data.protocols import Floats
-from netspec.data.rescale import Resize
+from netspec.data.rescale import TRIANGLE, Resize
 from netspec.errors import SpecError
 from netspec.files import find
-from netspec.proto import LayerParameter, NetParameter, TransformationParameter
+from netspec.proto import (
+    TRAIN,
+    LayerParameter,
+    NetParameter,
+    TransformationParameter,
+)
 from netspec.shapes import Shape
-from netspec.spec import Located
+from netspec.spec import Located, filter_net
 from netspec.spec.write import float32_text
 
 _PICTURE_LAYERS = ("Data", "ImageData", "MemoryData")
+State = tuple[int, int, Sequence[str]]  # phase, level, stages
 _CHANNELS = {1: "gray", 3: "bgr"}
 
 
@@ -58,19 +64,42 @@ def preprocess_of(layer: LayerParameter, file: str, depth: int) -> Preprocess | 
 
 
 def preprocess_of_net(
-    net: Located[NetParameter], blobs: Mapping[str, Shape]
+    net: Located[NetParameter], state: State, blobs: Mapping[str, Shape]
 ) -> Preprocess | None:
-    """What the first data layer of a net of one phase does to a picture.
+    """What the first data layer of a net does to a picture in one state.
 
     Args:
-        blobs: shapes by name.
+        net: with the layers of both phases, of which TRAIN tells the training scale.
+        blobs: shapes by name, in that state.
 
     Raises:
         SpecError, DataError: see :func:`preprocess_of`.
     """
-    for _, layer in data_layers(net):
+    found = None
+    for _, layer in data_layers(filter_net(net, *state)):
         shape = blobs[layer.top[0]]
-        return preprocess_of(layer, net.file, shape[1] if len(shape) == 4 else 0)
+        found = preprocess_of(layer, net.file, shape[1] if len(shape) == 4 else 0)
+        break
+    return found and found.with_(train_scale=train_scale_of(net, *state[1:]))
+
+
+def train_scale_of(
+    net: Located[NetParameter], level: int = 0, stages: Sequence[str] = ()
+) -> tuple[int, int] | None:
+    """S of the VGG paper: least and greatest shorter side that TRAIN rescales to.
+
+    None: the net has no such layer, or takes its pictures as they are stored.
+    """
+    layers = data_layers(filter_net(net, TRAIN, level, stages))
+    scales = (_sides(layer.transform_param) for _, layer in layers)
+    return next(filter(None, scales), None)
+
+
+def _sides(param: TransformationParameter) -> tuple[int, int] | None:
+    if param.short_side:
+        return param.short_side, param.short_side
+    if param.short_side_max:
+        return param.short_side_min, param.short_side_max
     return None
 
 
@@ -85,8 +114,15 @@ def _mean_image(layer: LayerParameter, file: str) -> Floats | None:
 
 
 def _resize(layer: LayerParameter, param: TransformationParameter) -> Resize | None:
-    """How whole pictures are resized: nobody knows how a database was made."""
+    """How whole pictures are resized in TEST; None: nobody knows, as where a database
+    was made of resized ones."""
+    sides, list_param = _sides(param), layer.image_data_param
+    if sides:
+        return Resize("short-side", (sum(sides) // 2,), TRIANGLE)
+    if param.area_min:
+        # The largest square in the middle becomes the crop: to within half a pixel.
+        return Resize("short-side", (param.crop_size,), TRIANGLE)
     if layer.type != "ImageData":
         return None
-    size = (layer.image_data_param.new_height, layer.image_data_param.new_width)
+    size = (list_param.new_height, list_param.new_width)
     return Resize("squash", size) if all(size) else Resize("none")

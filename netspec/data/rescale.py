@@ -18,9 +18,10 @@ from netspec.errors import NetspecError, UsageError
 from netspec.registry import Registry, suggest
 
 Picture = NDArray[np.uint8]  # (H, W, C)
-OPENCV = "opencv-bilinear"
+Resized = NDArray[np.uint8] | NDArray[np.float32]
+OPENCV, TRIANGLE = "opencv-bilinear", "triangle"
 
-Filter = Callable[[Picture, int, int], Picture]
+Filter = Callable[[Picture, int, int], Resized]
 FILTERS: Registry[Filter] = Registry("resize filter", UsageError)
 FILTERS(OPENCV)(resize)
 
@@ -37,7 +38,7 @@ class Size(NamedTuple):
 def _pil(name: str) -> Filter:
     """Pillow's filter of that name: smooths where it shrinks, but for ``nearest``."""
 
-    def filtered(picture: Picture, height: int, width: int) -> Picture:
+    def filtered(picture: Picture, height: int, width: int) -> Resized:
         from PIL import Image
 
         if picture.shape[:2] == (height, width):
@@ -50,6 +51,22 @@ def _pil(name: str) -> Filter:
         )
 
     return filtered
+
+
+@FILTERS(TRIANGLE)
+def _triangle(picture: Picture, height: int, width: int) -> Resized:
+    """What ``transform_param { short_side }`` samples by: smooths, rounds nothing."""
+    from netspec.data.protocols import Raster
+    from netspec.data.resample import sample
+    from netspec.data.view import View
+
+    if picture.shape[:2] == (height, width):
+        return picture
+    out = np.empty((picture.shape[2], height, width), np.float32)
+    high, wide = picture.shape[:2]
+    whole = View(0, 0, high, wide, Size(height, width))
+    sample(Raster.of(picture.transpose(2, 0, 1)), whole, np.zeros(1), 1.0, out)
+    return out.transpose(1, 2, 0)
 
 
 for _name in ("nearest", "bilinear", "bicubic", "lanczos"):
@@ -101,7 +118,7 @@ class Resize:
             return short_side_size(height, width, self.size[0])
         return Size(*self.size) if self.rule == "squash" else Size(height, width)
 
-    def __call__(self, picture: Picture) -> Picture:
+    def __call__(self, picture: Picture) -> Resized:
         """A picture (H, W, C), resized."""
         target = self.target(*picture.shape[:2])
         return FILTERS[self.filter](picture, *target)

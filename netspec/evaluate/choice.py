@@ -9,12 +9,14 @@ from typing import Any
 
 from netspec.data.preprocess import Preprocess
 from netspec.data.preprocess_file import read_preprocess, read_sidecar, sidecar_path
-from netspec.data.preprocess_net import preprocess_of
+from netspec.data.preprocess_net import preprocess_of, train_scale_of
 from netspec.data.presets import PRESETS
 from netspec.data.rescale import Resize
 from netspec.errors import DataError, UsageError
 from netspec.evaluate.cut import Cut
+from netspec.proto import NetParameter
 from netspec.shapes import describe
+from netspec.spec import Located
 
 NET = "net"  # the choice that means: as the data layer of the net says
 _Path = str | PathLike[str]
@@ -22,14 +24,16 @@ _Path = str | PathLike[str]
 
 def choose_preprocess(
     cut: Cut,
-    files: Sequence[_Path],
+    spec: Located[NetParameter],
+    weights: _Path,
     choice: Preprocess | str = "",
     adjust: Mapping[str, Any] | None = None,
 ) -> Preprocess:
     """The preprocessing of a model.
 
     Args:
-        files: the weights and the net, beside which a sidecar may stand.
+        spec: the whole net, whose layers of TRAIN tell the training scale.
+        weights: a sidecar may stand beside them, or beside the net.
         choice: a value; a preset; a file; ``net``: its data layer; "": the sidecar, or
             the data layer, which must agree where there are both.
         adjust: attributes to have other values.
@@ -38,15 +42,18 @@ def choose_preprocess(
         UsageError: none is known, or the one chosen does not suit the net.
         DataError: a sidecar is damaged, or contradicts the data layer.
     """
-    found = _chosen(cut, choice) if choice else _known(cut, files)
+    own = preprocess_of(cut.source, cut.net.file, cut.shape[0])
+    if own:
+        own = own.with_(train_scale=train_scale_of(spec))
+    files = (weights, spec.file)
+    found = _chosen(own, choice) if choice else _known(own, files)
     return _fitted(found.with_(**(adjust or {})), cut)
 
 
-def _chosen(cut: Cut, choice: Preprocess | str) -> Preprocess:
+def _chosen(own: Preprocess | None, choice: Preprocess | str) -> Preprocess:
     if isinstance(choice, Preprocess):
         return choice
     if choice == NET:
-        own = _of_net(cut)
         if own is None:
             raise UsageError(
                 "the net has no data layer that says how pictures are prepared.",
@@ -58,8 +65,7 @@ def _chosen(cut: Cut, choice: Preprocess | str) -> Preprocess:
     return PRESETS[choice]
 
 
-def _known(cut: Cut, files: Sequence[_Path]) -> Preprocess:
-    own = _of_net(cut)
+def _known(own: Preprocess | None, files: Sequence[_Path]) -> Preprocess:
     for file in files:
         beside = read_sidecar(file)
         if beside is not None:
@@ -77,10 +83,6 @@ def _how_to_tell() -> str:
     )
 
 
-def _of_net(cut: Cut) -> Preprocess | None:
-    return preprocess_of(cut.source, cut.net.file, cut.shape[0])
-
-
 def _agreed(beside: Preprocess, own: Preprocess | None, path: Path) -> Preprocess:
     if own is None:
         return beside
@@ -89,7 +91,10 @@ def _agreed(beside: Preprocess, own: Preprocess | None, path: Path) -> Preproces
             f"'{path}' says {beside}; the net's data layer says {own}.",
             f"Choose: --preprocess {NET}, or --preprocess '{path}'.",
         )
-    return beside if beside.resize else beside.with_(resize=own.resize)
+    return beside.with_(
+        resize=beside.resize or own.resize,
+        train_scale=beside.train_scale or own.train_scale,
+    )
 
 
 def _fitted(preprocess: Preprocess, cut: Cut) -> Preprocess:

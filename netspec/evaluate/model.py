@@ -56,7 +56,7 @@ class Model:
         self.spec = net if isinstance(net, Located) else read_net(net)
         self.cut: Cut = score_cut(in_test_phase(self.spec, level, stages), scores)
         self.preprocess = choose_preprocess(
-            self.cut, (weights, self.spec.file), preprocess, adjust
+            self.cut, self.spec, weights, preprocess, adjust
         )
         self.crop = Size(*self.cut.shape[1:])
         self.runner = Runner(

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netspec.data.feed import Feed
 from netspec.data.preprocess import Preprocess
 from netspec.data.rescale import Resize
-from netspec.data.transform import Transform
 from netspec.errors import DataError, NetspecError
 from netspec.evaluate import batching
 from netspec.evaluate.evaluator import evaluate
@@ -17,15 +17,12 @@ from netspec.evaluate.images import Stored, open_images
 from netspec.evaluate.model import Model
 from netspec.evaluate.protocols import PROTOCOLS, Protocol
 from netspec.net import Net
-from netspec.proto import TransformationParameter
-from netspec.random import Key
+from netspec.proto import TEST
 from netspec.spec import parse_net
 from netspec.weights import read_weights
 from tests.evaluate import naive
 from tests.evaluate.small import (
     BODY,
-    CLASSES,
-    MEAN,
     PROB,
     deploy,
     encoded_lmdb,
@@ -127,30 +124,28 @@ def test_an_ensemble_averages_the_posteriors_of_its_nets(tmp_path: Path) -> None
     assert abs(alone[0] - alone[1]).max() > 0.1
 
 
-def test_a_single_crop_of_a_database_is_what_caffe_tests(tmp_path: Path) -> None:
-    """The net's own TEST data layer, through the net, gives the same posteriors."""
+@pytest.mark.parametrize("own", ["", "short_side: 14"])
+def test_a_single_crop_is_what_the_data_layer_makes(tmp_path: Path, own: str) -> None:
+    """The net's own TEST data, through the net, gives the same posteriors."""
     images = pictures()
-    source = encoded_lmdb(tmp_path / "db", images)
-    net = parse_net(train_val(source), str(tmp_path / "net.prototxt"))
-    file = weights(tmp_path, train_val(source))
+    text = train_val(encoded_lmdb(tmp_path / "db", images))
+    text = text.replace("transform_param {", f"transform_param {{ {own}")
+    net = parse_net(text, str(tmp_path / "net.prototxt"))
+    file = weights(tmp_path, text)
     one = Model(net, file)
     outcome = evaluate(
         [one], open_images(one.cut.source, net.file), PROTOCOLS["single"]
     )
-    param = TransformationParameter(crop_size=12, mean_value=MEAN, scale=0.0125)
-    transform = Transform.of(param, False, Key(0, ""), tmp_path)
-    square = (
-        deploy(BODY, end=PROB).replace("dim: 10", "dim: 12").replace("4 dim", "1 dim")
-    )
-    plain = Net(parse_net(square), file)
-    for i, picture in enumerate(images):
-        x = np.empty((1, 3, 12, 12), np.float32)
-        transform.place(picture, [], x[0])
-        transform.finish(x)
-        expected = plain.forward(data=x)["prob"][0]
-        np.testing.assert_allclose(outcome.posteriors[i], expected, atol=TOLERANCE)
-    np.testing.assert_array_equal(outcome.labels, np.arange(len(images)) % CLASSES)
+    data, labels = Feed(one.cut.source, TEST).read(0, len(images))
+    square = deploy(BODY, end=PROB).replace("dim: 10", "dim: 12")
+    plain = Net(parse_net(square.replace("dim: 4", f"dim: {len(images)}")), file)
+    expected = plain.forward(data=data)["prob"]
+    np.testing.assert_allclose(outcome.posteriors, expected, atol=TOLERANCE)
+    np.testing.assert_array_equal(outcome.labels, labels)
     assert outcome.names[2] == "00000002"
+    scale = "short-side:14:triangle" if own else "as stored"
+    assert outcome.conditions.test_scale == scale
+    assert outcome.conditions.trained_at == ("14" if own else "not recorded")
 
 
 def test_conditions_say_everything(tmp_path: Path) -> None:
