@@ -29,7 +29,9 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="netspec-soak-") as folder:
         try:
-            tally = soak(Path(folder), args.kills, tuple(args.ranks), args.seed, _tell)
+            tally = soak(
+                Path(folder), args.kills, tuple(args.ranks), args.seed, tell=_tell
+            )
         except AssertionError as error:
             print(f"\nfailed: {error}")
             return 1

@@ -18,8 +18,8 @@ from netspec.solver.snapshot import read_snapshot
 
 from .running import PATIENCE, command, digest, environment, is_alive, make_files, run
 
-LENGTH = 300  # iterations of a run
-SETTINGS = f"max_iter: {LENGTH} snapshot: 2 snapshot_keep: 3 test_interval: 100"
+LENGTH = 100  # iterations of a run
+SETTINGS = "snapshot: 2 snapshot_keep: 3 test_interval: 40 max_iter: "
 
 
 @dataclass
@@ -36,23 +36,25 @@ def soak(
     kills: int,
     ranks: tuple[int, ...] = (1,),
     seed: int = 0,
+    length: int = LENGTH,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Tally:
     """Kill runs *kills* times; each start goes on from what the last one left.
 
     Args:
         ranks: numbers of ranks that the starts take in turn.
+        length: iterations of a run.
 
     Raises:
         AssertionError: a snapshot that is the newest was not whole, a run that came to
             its end had other weights than an undisturbed one, or files were left over.
     """
     draw, tally = random.Random(seed), Tally()
-    make_files(folder, SETTINGS)
+    make_files(folder, SETTINGS + str(length))
     start = time.monotonic()
     undisturbed = run(folder)
     assert undisturbed.returncode == 0, undisturbed.stderr
-    longest, expected = time.monotonic() - start, digest(folder, LENGTH)
+    longest, expected = time.monotonic() - start, digest(folder, length)
     shutil.rmtree(folder / "snap")
     while tally.kills < kills or not tally.ends:
         size = ranks[(tally.kills + tally.ends) % len(ranks)]
@@ -62,7 +64,7 @@ def soak(
             tally.kills += 1
             tally.snapshots += _check_newest(folder)
         else:
-            assert digest(folder, LENGTH) == expected
+            assert digest(folder, length) == expected
             assert not list((folder / "snap").glob("*.tmp"))
             shutil.rmtree(folder / "snap")
             tally.ends += 1
