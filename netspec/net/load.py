@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from netspec.errors import UsageError
 from netspec.graph import Graph
 from netspec.layers.fillers import fill
 from netspec.net.blob import Blob
@@ -40,7 +41,18 @@ class Loader:
         """Plan, then carry out; see :func:`netspec.weights.plan_transplant`.
 
         With *paper*, only the layers that the VGG paper starts its deeper nets from.
+
+        Raises:
+            UsageError: *paper* with a rename or another treatment of mismatches, since
+                it decides both.
         """
+        if paper and (rename or on_mismatch != "error"):
+            raise UsageError(
+                "the paper's transplant is asked for, and a rename or a treatment of "
+                "mismatches as well.",
+                "It takes layers by name and refuses what does not fit: leave the "
+                "others out.",
+            )
         target, weights = target_of(self._graph), read_weights(path)
         if paper:
             report = plan_paper_transplant(target, weights)

@@ -217,6 +217,12 @@ REFUSED = {
         lambda n: net(phase="trian"),
         "unknown phase 'trian'.\n  Did you mean 'train'?",
     ),
+    "paper and a rename": (
+        lambda n: n.load("w.caffemodel", paper=True, rename={"a": "b"}),
+        "the paper's transplant is asked for, and a rename or a treatment of "
+        "mismatches as well.\n  It takes layers by name and refuses what does not fit: "
+        "leave the others out.",
+    ),
     "unknown device": (
         lambda n: net(device="cpx"),
         "unknown device 'cpx'.\n  Did you mean 'cpu'?",
