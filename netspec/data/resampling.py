@@ -53,20 +53,16 @@ def sample(source, rows, columns, bias, scale, mirror, out):  # type: ignore[no-
     left, across = taps(source.shape[1], columns[0], columns[1], width)
     start = left.min()
     wide = left.max() + len(across) - start
-    left -= start
+    left = (left - start) * channels
     begin, end = start * channels, (start + wide) * channels
     lines = source.reshape(source.shape[0], -1)
     blend = np.empty(wide * channels, np.float32)
-    planes = np.empty((channels, wide), np.float32)
     for i in range(height):
         for k in range(len(down)):
             if k == 0 or down[k, i] != 0:
                 _add(lines[top[i] + k, begin:end], down[k, i], k, blend)
         for c in range(channels):
-            for x in range(wide):
-                planes[c, x] = blend[x * channels + c]
-        for c in range(channels):
-            _gather(planes[c], left, across, out[c, i])
+            _gather(blend[c:], left, channels, across, out[c, i])
             _finish(out[c, i], bias[c], scale, mirror)
 
 
@@ -82,12 +78,13 @@ def _add(row, weight, number, out):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _gather(plane, left, weights, out):  # type: ignore[no-untyped-def]
+def _gather(line, left, apart, weights, out):  # type: ignore[no-untyped-def]
+    """Sums of pixels of one channel; they are *apart* in memory."""
     for j in range(len(out)):
-        out[j] = weights[0, j] * plane[left[j]]
+        out[j] = weights[0, j] * line[left[j]]
     for k in range(1, len(weights)):
         for j in range(len(out)):
-            out[j] += weights[k, j] * plane[left[j] + k]
+            out[j] += weights[k, j] * line[left[j] + k * apart]
 
 
 @_compiled
