@@ -89,6 +89,21 @@ class AxisSplit:
 
 
 @dataclass(frozen=True)
+class Interpolation:
+    """Planes of which *input* rows and columns from *start* on become *output* ones."""
+
+    start: int
+    input: Shape
+    output: Shape
+
+    @property
+    def axes(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Input and output size, down and across."""
+        (high, wide), (out_high, out_wide) = self.input, self.output
+        return (high, out_high), (wide, out_wide)
+
+
+@dataclass(frozen=True)
 class BoxRule:
     """How boxes of a detector are read, and which of them stay.
 

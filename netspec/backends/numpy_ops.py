@@ -11,12 +11,14 @@ from netspec.backends.reference.columns import ColumnOps
 from netspec.backends.reference.convolution import ConvolutionOps
 from netspec.backends.reference.elementwise import ElementwiseOps
 from netspec.backends.reference.inner_product import InnerProductOps
+from netspec.backends.reference.interpolation import InterpolationOps
 from netspec.backends.reference.losses import LossOps
 from netspec.backends.reference.lrn import LrnOps
 from netspec.backends.reference.movement import MovementOps
 from netspec.backends.reference.pooling import PoolingOps
 from netspec.backends.reference.recurrent import RecurrentOps
 from netspec.backends.reference.reduction import ReductionOps
+from netspec.backends.reference.regions import RegionOps
 from netspec.backends.reference.relatives import RelativesOps
 from netspec.backends.reference.selection import SelectionOps
 from netspec.backends.reference.softmax import SoftmaxOps
@@ -42,6 +44,8 @@ class NumpyOps(
     MovementOps,
     ArrangementOps,
     RecurrentOps,
+    InterpolationOps,
+    RegionOps,
     RelativesOps,
     BoxOps,
     UpdateOps,

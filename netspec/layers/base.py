@@ -164,7 +164,7 @@ class Layer:
     fills_itself: ClassVar[bool] = False  # a source that nobody needs to feed
     fuses_relu: ClassVar[bool] = False  # honours `Run.relu`
     resizes: ClassVar[bool] = False  # data decides the tops' shapes: see `Run.resize`
-    runs_code: ClassVar[bool] = False  # the file names code: see `netspec.layers.python`
+    runs_code: ClassVar[bool] = False  # the file names code: see `layers.python`
     # What backward reads beside diffs, parameters and scratch; may depend on the file.
     backward_reads_bottom: bool = True
     backward_reads_top: bool = False
@@ -208,7 +208,7 @@ class Layer:
         return ()
 
     def start(self, params: Sequence[Array]) -> None:
-        """Set parameters that no filler describes, after the fillers: by default none."""
+        """Set parameters that no filler describes, after the fillers."""
 
     def scratch(self, bottom: Shapes, in_place: bool) -> Mapping[str, Scratch]:
         """Arrays to keep from forward to backward, by name."""

@@ -8,10 +8,12 @@ from netspec.backends.cpu.boxes import CpuBoxOps
 from netspec.backends.cpu.convolution import CpuConvolutionOps
 from netspec.backends.cpu.elementwise import CpuElementwiseOps
 from netspec.backends.cpu.inner_product import CpuInnerProductOps
+from netspec.backends.cpu.interpolation import CpuInterpolationOps
 from netspec.backends.cpu.lrn import CpuLrnOps
 from netspec.backends.cpu.pooling import CpuPoolingOps
 from netspec.backends.cpu.prelu import CpuPReluOps
 from netspec.backends.cpu.reduction import CpuReductionOps
+from netspec.backends.cpu.regions import CpuRegionOps
 from netspec.backends.cpu.relatives import CpuRelativesOps
 from netspec.backends.cpu.selection import CpuSelectionOps
 from netspec.backends.cpu.stochastic_pooling import CpuStochasticPoolingOps
@@ -28,6 +30,8 @@ class CpuOps(
     CpuBatchNormOps,
     CpuAffineOps,
     CpuElementwiseOps,
+    CpuInterpolationOps,
+    CpuRegionOps,
     CpuRelativesOps,
     CpuBoxOps,
     CpuPReluOps,

@@ -1,4 +1,4 @@
-"""Arithmetic of layers that Caffe's forks added: ReLU6, Normalize, Axpy, SmoothL1Loss.
+"""Arithmetic of layers that Caffe's forks added: ReLU6, Normalize, SmoothL1Loss.
 
 Images come as (N, C, S), their places flattened.
 """
@@ -71,15 +71,6 @@ class RelativesOps:
             axes = _summed(x, norm)
             along = np.sum(z * dz, axis=axes, keepdims=True, dtype=np.float64)
             dx[...] = (dz - z * along) / norm[:, None]
-
-    def axpy(self, scale: Array, x: Array, y: Array, z: Array) -> None:
-        """z = scale · x + y; x, y and z are (N, C, S), scale is (N, C)."""
-        np.multiply(x, scale[:, :, None], out=z)
-        np.add(z, y, out=z)
-
-    def axpy_backward(self, x: Array, dz: Array, dscale: Array) -> None:
-        """dscale (N, C) = Σ x dz over the places."""
-        dscale[...] = np.sum(x * dz, axis=2, dtype=np.float64)
 
     def smooth_l1(self, x: Array, y: Array, sigma: float) -> None:
         """y = (sigma x)² / 2 where |x| < 1 / sigma², else |x| - 1 / (2 sigma²)."""
