@@ -26,7 +26,8 @@ def stage_size(geo: ConvolutionGeometry, channels: int, stretch: int) -> int:
     lines = min(f.out_h, -(-stretch // f.out_w) + 1)
     rows = (lines - 1) * f.stride_h + (f.kernel_h - 1) * f.dilation_h + 1
     reach = (f.kernel_w - 1) * f.dilation_w
-    length = min(f.out_w, stretch) + reach // f.stride_w + 1 + WIDTH
+    width = f.out_w if lines > 1 else min(f.out_w, stretch)
+    length = width + reach // f.stride_w + 1 + WIDTH
     return channels * rows * min(f.stride_w, reach + 1) * length + WIDTH
 
 
