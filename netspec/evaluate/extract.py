@@ -22,7 +22,7 @@ from netspec.evaluate.posterior import Floats
 from netspec.evaluate.reading import Reading, Want, nothing_read
 from netspec.evaluate.runner import MEMORY, Form, Runner
 from netspec.proto import NetParameter
-from netspec.shapes import Shape
+from netspec.shapes import Shape, describe
 from netspec.spec import Located, read_net
 
 _Path = str | PathLike[str]
@@ -73,7 +73,7 @@ class Extractor:
             if one[name][:1] != (1,) or two[name] != (2, *one[name][1:]):
                 raise UsageError(
                     f"blob {name!r} has no row a picture: for two pictures it is "
-                    f"{two[name]}.",
+                    f"{describe(two[name])}.",
                     "Name a blob whose first axis is the batch.",
                 )
         return {name: shape[1:] for name, shape in one.items()}
