@@ -18,6 +18,8 @@ T = TypeVar("T")
 def suggest(name: str, known: Iterable[str]) -> str:
     """The remedy sentence for an unknown *name*: the nearest known one, or them all."""
     known = sorted(known)
+    if not known:
+        return "There are none."
     near = _nearest(name, known)
     return f"Did you mean {near!r}?" if near else f"Known are: {', '.join(known)}."
 

@@ -54,3 +54,7 @@ def test_a_second_of_one_name_is_refused():
 def test_suggest():
     assert suggest("conv", ["pool", "conv1"]) == "Did you mean 'conv1'?"
     assert suggest("q", ["b", "a"]) == "Known are: a, b."
+
+
+def test_nothing_known_is_said_so() -> None:
+    assert suggest("x", []) == "There are none."
