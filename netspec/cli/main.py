@@ -19,6 +19,7 @@ COMMANDS = {
     "extract": "write features of pictures: the values of any blobs of a net",
     "time": "time each layer, forward and backward",
     "summary": "print shapes, parameters, MACs and memory without allocating any",
+    "plan": "print order, fusions and memory of a net, or what many ranks would bring",
     "check": "check nets and solvers: errors, and what looks like a mistake",
     "upgrade": "rewrite an old net or solver in today's spelling",
     "convert": "carry a model to another format, with proof that it computes the same",
