@@ -6,6 +6,7 @@ netspec data mean train_lmdb -o mean.binaryproto
 netspec data info train_lmdb
 netspec data verify train_lmdb          exit code 4 where a record is bad
 netspec data show train_lmdb -o sheet.png
+netspec data preview solver.prototxt -o sheet.png       what the net will see
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netspec.cli import data_preview
 from netspec.shapes import describe
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for command in (mean, verify):
         _add_workers(command)
     _show_arguments(commands.add_parser("show", help="draw a contact sheet"))
+    data_preview.add_arguments(
+        commands.add_parser("preview", help="draw what a net will see")
+    )
 
 
 def _create_arguments(parser: argparse.ArgumentParser) -> None:
@@ -261,4 +266,5 @@ ACTIONS = {
     "info": info,
     "verify": verify,
     "show": show,
+    "preview": data_preview.run,
 }

@@ -1,6 +1,7 @@
 """Time each layer of a net, forward and backward, on numbers that netspec makes up.
 
-Medians over the iterations; a first iteration, which compiles, is not counted.
+Medians over the iterations; a first iteration, which compiles, is not counted. With
+--data the input alone is timed: reading, decoding and transforming of batches.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="cpu", help="cpu (default) or numpy")
     add("--observed", action="store_true", help="give every blob memory of its own")
     add("--json", metavar="FILE", help="write JSON; - is the terminal")
+    add("--data", action="store_true", help="time reading the net's data, nothing else")
+    add("--workers", type=int, metavar="N", help="with --data: threads; 0: none")
     add_state(parser, "train")
     add_trust(parser)
 
@@ -34,6 +37,10 @@ def run(args: argparse.Namespace) -> int:
 
     if args.iterations < 1:
         raise UsageError("--iterations must be at least 1.")
+    if args.data:
+        return _time_data(args)
+    if args.workers is not None:
+        raise UsageError("--workers reads data.", "Give --data too.")
     net = _net(args)
     fill_inputs(net)
     timing = time_net(net, args.iterations, lambda: None)
@@ -42,6 +49,39 @@ def run(args: argparse.Namespace) -> int:
     if args.json != "-":
         print(as_table(timing))
     return 0
+
+
+def _time_data(args: argparse.Namespace) -> int:
+    from netspec.cli.options import stages, write_json
+    from netspec.data.feeds import Feeds
+    from netspec.data.speed import measure
+    from netspec.errors import UsageError
+    from netspec.files import find
+    from netspec.graph import PHASES
+    from netspec.spec import filter_net, read_net
+
+    spec = read_net(find(args.model), lenient=args.lenient)
+    part = filter_net(spec, PHASES[args.phase], args.level, stages(args))
+    feeds = Feeds(part, seed=0).by_layer
+    if not feeds:
+        raise UsageError("the net has no data layer.", "Give a train_val net.")
+    found = {n: measure(f, args.iterations, args.workers) for n, f in feeds.items()}
+    if args.json:
+        write_json(args.json, {name: asdict(speed) for name, speed in found.items()})
+    if args.json != "-":
+        for name, speed in found.items():
+            print(as_speed(name, speed))
+    return 0
+
+
+def as_speed(name: str, speed: Any) -> str:
+    """How fast one data layer's batches came."""
+    return (
+        f"{name}: {len(speed.seconds)} batches of {speed.batch} on {speed.workers} "
+        f"threads: {speed.rate:,.0f} images/s by the clock (batches: median "
+        f"{speed.median_rate:,.0f}, slowest {speed.worst_rate:,.0f}), "
+        f"{speed.rate_a_core:,.0f} a core"
+    )
 
 
 def _net(args: argparse.Namespace) -> Any:

@@ -38,6 +38,8 @@ class Feed:
         root: folder that the relative paths in the layer start from.
 
     Attributes:
+        layer: its name and type.
+        reader: what reads its records.
         tops: names of the layer's tops.
         batch_size: of the layer.
         decodes: whether samples are image files, so that reading ahead on several
@@ -59,19 +61,19 @@ class Feed:
         seed: int = 0,
         root: Path | str = ".",
     ) -> None:
-        self._layer = (layer.name, layer.type)
+        self.layer = (layer.name, layer.type)
         self.tops = tuple(layer.top)
         request = Request(layer, phase == TRAIN, seed, Path(root))
         try:
             opened = OPENERS[layer.type](request)
         except NetspecError as error:
-            raise error.at(layer=self._layer) from None
-        self._reader, self._order = opened.reader, opened.order
+            raise error.at(layer=self.layer) from None
+        self.reader, self._order = opened.reader, opened.order
         self.batch_size, self.prefetch = opened.batch, opened.prefetch
-        self.decodes = self._reader.decodes
+        self.decodes = self.reader.decodes
         chosen = min(_MOST_WORKERS, cores()) if self.decodes else 1
         self.workers = opened.workers or chosen
-        self.fixed_shape = self._reader.fixed_shape
+        self.fixed_shape = self.reader.fixed_shape
 
     @property
     def size(self) -> int:
@@ -81,7 +83,7 @@ class Feed:
     def shapes(self, batch: int | None = None) -> tuple[Shape, ...]:
         """Shapes of the tops for a batch; where records differ, by the first."""
         count = self.batch_size if batch is None else batch
-        return tuple((count, *shape) for shape in self._reader.shapes())
+        return tuple((count, *shape) for shape in self.reader.shapes())
 
     def read(
         self, first: int, count: int, out: tuple[Floats, ...] | None = None
@@ -103,16 +105,20 @@ class Feed:
             raise DataError(
                 "has no arrays yet.",
                 "Hand them over with set_arrays(data, labels).",
-                layer=self._layer,
+                layer=self.layer,
             )
         try:
-            return self._reader.read(self._order.indices(first, count), first, out)
+            return self.reader.read(self.records(first, count), first, out)
         except NetspecError as error:
-            raise error.at(layer=self._layer) from None
+            raise error.at(layer=self.layer) from None
+
+    def records(self, first: int, count: int) -> list[int]:
+        """Numbers of the records that samples *first* to *first + count - 1* are."""
+        return self._order.indices(first, count)
 
     def describe(self, sample: int) -> str:
         """What sample number *sample* is called in messages."""
-        return self._reader.describe(self._order.indices(sample, 1)[0])
+        return self.reader.describe(self.records(sample, 1)[0])
 
     def set_arrays(self, data: ArrayLike, labels: ArrayLike) -> None:
         """Give a MemoryData layer its pictures (n, C, H, W) and n labels.
@@ -120,10 +126,10 @@ class Feed:
         Raises:
             UsageError: another type of layer, or arrays that do not fit it.
         """
-        arrays = getattr(self._reader, "source", None)
+        arrays = getattr(self.reader, "source", None)
         if not isinstance(arrays, Arrays):
             raise UsageError(
-                "takes no arrays.", "Only MemoryData does.", layer=self._layer
+                "takes no arrays.", "Only MemoryData does.", layer=self.layer
             )
         arrays.set(data, labels)
         self._order = Order(len(arrays))

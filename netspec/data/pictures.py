@@ -42,12 +42,8 @@ class PictureReader:
         self.fixed_shape = source.fixed_shape or transform.crop > 0
         self._tops = tops
         self._tries = min(_MOST_BAD, len(source)) if replace_bad else 1
-        raster, _ = self.raster(0, self._tested_draw())
+        raster, _ = self.raster(0, transform.draws(0, 1)[0])
         self._first_shape = transform.shape(raster.shape)
-
-    def _tested_draw(self) -> list[int]:
-        """The words of some sample, to open the first record with."""
-        return self.transform.draws(0, 1)[0]
 
     def __len__(self) -> int:
         return len(self.source)
@@ -75,8 +71,14 @@ class PictureReader:
         self.transform.finish(data)
         return (data, labels)[: self._tops]
 
-    def raster(self, index: int, draw: list[int]) -> tuple[Raster, int]:
+    def raster(
+        self, index: int, draw: list[int], in_full: bool = False
+    ) -> tuple[Raster, int]:
         """The picture and label that stand at a record's place.
+
+        Args:
+            draw: the words of a sample, whose part of the picture is wanted.
+            in_full: do not decode it smaller.
 
         Raises:
             DataError: the record is bad and may not be replaced, or so are all those
@@ -86,7 +88,7 @@ class PictureReader:
         for ahead in range(self._tries):
             at = (index + ahead) % len(self.source)
             try:
-                raster, label = self._fitting(at, draw)
+                raster, label = self._fitting(at, None if in_full else draw)
             except DataError as error:
                 first = first or error
             else:
@@ -96,8 +98,9 @@ class PictureReader:
         assert first is not None
         raise first
 
-    def _fitting(self, index: int, draw: list[int]) -> tuple[Raster, int]:
-        raster, label = self.source.raster(index, self.transform.shrink(draw))
+    def _fitting(self, index: int, draw: list[int] | None) -> tuple[Raster, int]:
+        shrink = None if draw is None else self.transform.shrink(draw)
+        raster, label = self.source.raster(index, shrink)
         try:
             self.transform.shape(raster.shape)
         except DataError as error:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from netspec.shapes import Shape
 
 if TYPE_CHECKING:
+    from netspec.data.transform import Means
     from netspec.data.view import View
 
 Floats = NDArray[np.float32]
@@ -83,6 +84,14 @@ class Transformation(Protocol):
     @property
     def crop(self) -> int:
         """Pixels a side of the result; 0: that depends on the picture."""
+
+    @property
+    def means(self) -> Means:
+        """What is subtracted."""
+
+    @property
+    def scale(self) -> float:
+        """By what the rest is multiplied."""
 
     def shape(self, picture: Shape) -> Shape:
         """The shape of a picture of shape *picture* after it.

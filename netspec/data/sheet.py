@@ -49,7 +49,7 @@ def contact_sheet(tiles: Sequence[Tile], columns: int, side: int) -> Image.Image
 def _fitted(picture: Pixels, side: int) -> Image.Image:
     from PIL import Image
 
-    image = _as_image(picture)
+    image = as_image(picture)
     longest = max(image.size)
     if longest > side:
         image.thumbnail((side, side))
@@ -59,7 +59,7 @@ def _fitted(picture: Pixels, side: int) -> Image.Image:
     return image.resize((width * scale, height * scale), Image.Resampling.NEAREST)
 
 
-def _as_image(picture: Pixels) -> Image.Image:
+def as_image(picture: Pixels) -> Image.Image:
     """A picture of any number of channels: the first three are blue, green, red."""
     from PIL import Image
 
