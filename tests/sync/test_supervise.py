@@ -1,0 +1,84 @@
+"""What a supervisor makes of other launchers' epitaphs, and of processes that die."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from netspec.sync.supervise import Supervisor, _Report
+
+MPICH = """
+===================================================================================
+=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES
+=   PID 77 RUNNING AT vm
+=   EXIT CODE: 9
+=   CLEANING UP REMAINING PROCESSES
+=   YOU CAN IGNORE THE BELOW CLEANUP MESSAGES
+===================================================================================
+YOUR APPLICATION TERMINATED WITH THE EXIT STRING: Killed (signal 9)
+This typically refers to a problem with your application.
+Please see the FAQ page for debugging suggestions
+"""
+OPEN_MPI = (
+    "mpirun noticed that process rank 3 with PID 0 on node vm exited on signal 11 "
+    "(Segmentation fault)."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "died"),
+    [
+        ("", ""),
+        (MPICH, "rank 2 (process 77) was ended by signal 9."),
+        (MPICH.replace("Killed (signal 9)", "?"), "rank 2 (process 77) has died."),
+        (MPICH.replace("77", "78"), "rank ? (process 78) was ended by signal 9."),
+        (OPEN_MPI, "rank 3 was ended by signal 11."),
+    ],
+)
+def test_who_died(text, died):
+    report = _Report()
+    shown = [line for line in text.splitlines() if not report._is_for_us(line)]
+    assert shown == []
+    assert report.died({0: 75, 2: 77}) == died
+
+
+def test_what_ranks_print_is_passed_on():
+    report = _Report()
+    lines = ["iteration 4/12  loss 0.8", "netspec: some error.", "  A remedy."]
+    assert not [line for line in lines if report._is_for_us(line)]
+
+
+def script(folder, text):
+    path = folder / "run.py"
+    path.write_text(text)
+    return [sys.executable, str(path)]
+
+
+COUNTING = """
+import os, sys
+with open("tries", "a") as file:
+    file.write(os.environ.get("NETSPEC_RESTARTED", "0"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "restarts", "code", "tries", "deaths"),
+    [
+        ("", 3, 0, "0", 0),
+        ("sys.exit(3)", 3, 3, "0", 0),  # an error of the user's, again and again
+        ("sys.exit(6)", 3, 6, "0", 0),
+        ("sys.exit(5)", 2, 5, "011", 0),
+        ("sys.exit(77)", 1, 77, "01", 0),
+        ("os.kill(os.getpid(), 9)", 2, 5, "011", 3),
+        ("if os.stat('tries').st_size < 3: os.kill(os.getpid(), 9)", 5, 0, "011", 2),
+    ],
+)
+def test_restarts(tmp_path, monkeypatch, capfd, end, restarts, code, tries, deaths):
+    monkeypatch.chdir(tmp_path)
+    command = script(tmp_path, COUNTING + end)
+    assert Supervisor(command, several=False, restarts=restarts).run() == code
+    assert (tmp_path / "tries").read_text() == tries
+    said = capfd.readouterr().err
+    assert said.count("netspec: restart ") == len(tries) - 1
+    assert said.count("was ended by signal 9.") == deaths
