@@ -2,7 +2,8 @@
 
 netspec data create images/ list.txt train_lmdb --resize-width 64 --resize-height 64
 netspec data create --mnist train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz DB
-netspec data mean train_lmdb -o mean.binaryproto
+netspec data mean train_lmdb            prints the mean pixel, as mean_value lines
+netspec data mean train_lmdb -o mean.binaryproto         and writes the mean image
 netspec data info train_lmdb
 netspec data verify train_lmdb          exit code 4 where a record is bad
 netspec data show train_lmdb -o sheet.png
@@ -32,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The commands about data, and what each takes."""
     commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _create_arguments(commands.add_parser("create", help="make an LMDB of images"))
-    mean = commands.add_parser("mean", help="compute the mean image")
+    mean = commands.add_parser("mean", help="compute the mean pixel or mean image")
     mean.add_argument("database", type=Path, metavar="DB")
-    mean.add_argument("-o", "--output", type=Path, metavar="FILE", required=True)
+    _mean_arguments(mean)
     info = commands.add_parser("info", help="count records, shapes and classes")
     info.add_argument("database", type=Path, metavar="DB")
     verify = commands.add_parser("verify", help="decode every record, list bad ones")
@@ -45,6 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data_preview.add_arguments(
         commands.add_parser("preview", help="draw what a net will see")
     )
+
+
+def _mean_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("-o", "--output", type=Path, metavar="FILE", help="write the mean image")
+    add("--pca", action="store_true", help="principal axes, for color_shift_axis")
+    add("--gray", action="store_true", help="decode image files to one channel")
+    add("--images", type=int, default=0, metavar="N",
+        help="look at so many, evenly spread; default: all")  # fmt: skip
 
 
 def _create_arguments(parser: argparse.ArgumentParser) -> None:
@@ -158,7 +168,19 @@ def _conversion(args: argparse.Namespace) -> Conversion:
 
 
 def mean(args: argparse.Namespace) -> int:
-    """Compute a mean image, write it, and print the mean of each channel."""
+    """Compute a mean image, write it, and print the mean of each channel; or only
+    print the mean pixel, with the axes of its colours."""
+    if args.output and (args.pca or args.gray or args.images):
+        from netspec.errors import UsageError
+
+        raise UsageError(
+            "a mean image takes every record as it is.",
+            "Leave --output out, or --pca, --gray and --images.",
+        )
+    return _write_mean(args) if args.output else _print_colours(args)
+
+
+def _write_mean(args: argparse.Namespace) -> int:
     from netspec.cli.progress import progress
     from netspec.data.database import Database
     from netspec.data.mean import mean_image, write_mean
@@ -169,6 +191,25 @@ def mean(args: argparse.Namespace) -> int:
     print(f"{args.output}: {describe(image.shape)}")
     for channel in image:
         print(f"mean_value: {channel.mean(dtype='f8'):.6g}")
+    return 0
+
+
+def _print_colours(args: argparse.Namespace) -> int:
+    from netspec.cli.progress import progress
+    from netspec.data.database import Database
+    from netspec.data.decode import Channels
+    from netspec.data.statistics import colour_sums, evenly
+
+    channels = Channels.GRAY if args.gray else Channels.COLOR
+    database = Database(args.database, channels)
+    records = evenly(len(database), args.images)
+    with progress("mean") as tell:
+        sums = colour_sums(database, records, args.workers, tell)
+    for value in sums.mean:
+        print(f"mean_value: {value:.6g}")
+    if args.pca:
+        for value in sums.axes.ravel():
+            print(f"color_shift_axis: {value:.6g}")
     return 0
 
 
