@@ -7,6 +7,8 @@ from typing import Any
 
 from netspec.errors import SpecError
 from netspec.layers.base import Layer, ParamSpec, Run, Scratch, Shapes, layer
+from netspec.layers.channel_scale import scale_channels, scale_channels_backward
+from netspec.layers.fused_scale import NVIDIA_LEAST_EPS, fused_scale
 from netspec.shapes import count, describe
 
 BLOBS = 3  # sums of means, sums of variances, and the factor that divides both
@@ -19,6 +21,9 @@ class BatchNorm(Layer):
     By default TRAIN takes the statistics of the batch and adds them to the stored
     sums, and TEST takes the stored ones; use_global_stats says otherwise.  The stored
     variance is unbiased, the one that a batch is normalised by is not.
+
+    With a field of NVIDIA's or Intel's fork that asks for it, a scale and a bias follow
+    inside the layer; NVIDIA stores running means instead of sums, and biased variances.
     """
 
     allows_in_place = True
@@ -29,12 +34,16 @@ class BatchNorm(Layer):
         told = message.HasField("use_global_stats")
         self.uses_stored = message.use_global_stats if told else not self.training
         self.fraction: float = message.moving_average_fraction
+        self.fused = fused_scale(message)
+        self.averages = self.fused is not None and self.fused.averages
         self.eps: float = message.eps
+        if self.averages:
+            self.eps = max(self.eps, NVIDIA_LEAST_EPS)
         self._check_rates()
 
     def _check_rates(self) -> None:
         """Statistics are not learned; three entries are an old file's, and ignored."""
-        if len(self.proto.param) == BLOBS:
+        if len(self.proto.param) == BLOBS or self.fused:
             return
         for i, param in enumerate(self.proto.param):
             if param.lr_mult != 0:
@@ -56,19 +65,23 @@ class BatchNorm(Layer):
         return bottom
 
     def params(self, bottom: Shapes) -> tuple[ParamSpec, ...]:
-        """Sums of means and of variances, and their factor; all start at 0."""
+        """Sums of means and of variances, and their factor; all start at 0.
+
+        Behind them, where a fork keeps them inside, the scale and the bias.
+        """
         channels = bottom[0][1:2]
         shapes = (channels, channels, (1,))
-        return tuple(ParamSpec(shape, trainable=False) for shape in shapes)
+        statistics = tuple(ParamSpec(shape, trainable=False) for shape in shapes)
+        return statistics + (self.fused.params(channels) if self.fused else ())
 
     def scratch(self, bottom: Shapes, in_place: bool) -> Mapping[str, Scratch]:
-        """The statistics in use; in place, the normalised values too.
+        """The statistics in use; in place, or to be scaled, the normalised values too.
 
-        In place nobody else keeps them: the layers that follow overwrite the top.
+        Then nobody else keeps them: the top is overwritten.
         """
         channels = bottom[0][1:2]
         statistics = {"mean": Scratch(channels), "variance": Scratch(channels)}
-        if in_place and not self.uses_stored:
+        if self.fused or (in_place and not self.uses_stored):
             return {**statistics, "normalised": Scratch(bottom[0], training=True)}
         return statistics
 
@@ -88,8 +101,11 @@ class BatchNorm(Layer):
         else:
             ops.channel_statistics(run.bottom[0], mean, variance)
             self.gather(ops, run, (mean, variance))
-        copy = run.scratch.get("normalised")
-        ops.batch_norm(run.bottom[0], mean, variance, self.eps, run.top[0], copy)
+        copy, y = run.scratch.get("normalised"), run.top[0]
+        ops.batch_norm(run.bottom[0], mean, variance, self.eps, y, copy)
+        if self.fused:
+            bias = run.param[BLOBS + 1] if self.fused.has_bias else None
+            scale_channels(ops, y, run.param[BLOBS], bias, y)
 
     def gathered(self, run: Run) -> Sequence[Any]:
         """Mean and variance of the batch, where they are stored."""
@@ -98,14 +114,31 @@ class BatchNorm(Layer):
         return run.scratch["mean"], run.scratch["variance"]
 
     def gather(self, ops: Any, run: Run, found: Sequence[Any]) -> None:
-        """Add a mean and a variance to the stored sums."""
-        ops.accumulate_statistics(*found, run.param, self.fraction, run.geometry)
+        """Add a mean and a variance to the stored sums.
+
+        Of NVIDIA's running means the new ones make up what the fraction leaves, and the
+        factor with them: it tends to 1, which is what NVIDIA's files hold.
+        """
+        stored = run.param[:BLOBS]
+        if not self.averages:
+            ops.accumulate_statistics(*found, stored, self.fraction, run.geometry)
+            return
+        share = 1 - self.fraction
+        for total, new in zip(stored, found):
+            ops.eltwise_sum((total, new), total, (self.fraction, share))
+        ops.power(stored[2], stored[2], 1, self.fraction, share)
 
     def backward(self, ops: Any, run: Run) -> None:
-        """Gradient of the bottom."""
+        """Gradients of a scale and a bias inside, and of the bottom."""
         dy, dx = run.top_diff[0], run.bottom_diff[0]
+        if self.fused:
+            gradients = [*run.param_diff[BLOBS:], None][:2]
+            scale_channels_backward(ops, run.scratch["normalised"], dy, *gradients)
         if dx is None:
             return
+        if self.fused:
+            scale_channels(ops, dy, run.param[BLOBS], None, dx)
+            dy = dx
         mean, variance = run.scratch["mean"], run.scratch["variance"]
         if self.uses_stored:
             ops.batch_norm_backward_stored(variance, self.eps, dy, dx)

@@ -47,7 +47,10 @@ def _blobs(number: int) -> str:
 def _count_hint(layer: TargetLayer, given: int) -> str:
     wanted = len(layer.blobs)
     if layer.type == "BatchNorm" and (given, wanted) == (5, 3):
-        return "NVIDIA's fork keeps scale and bias inside BatchNorm."
+        return (
+            "NVIDIA's fork keeps scale and bias inside BatchNorm: set "
+            "batch_norm_param { scale_bias: true } and remove the Scale that follows."
+        )
     if given == 0:
         return "The file holds the net's text without its weights."
     return "Does bias_term differ?" if {given, wanted} == {1, 2} else ""

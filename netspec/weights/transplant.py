@@ -28,6 +28,7 @@ from netspec.errors import DataError, Place, UsageError
 from netspec.registry import suggest
 from netspec.shapes import Shape, count
 from netspec.spec.blobproto import StoredBlob
+from netspec.weights.batch_norm import in_own_form
 from netspec.weights.mismatch import Mismatch, blob_mismatch, count_mismatch
 from netspec.weights.names import check_globs, check_rules, chosen, renamed
 from netspec.weights.report import Line, Report, Status
@@ -216,7 +217,7 @@ def _pair(
         stored += [None] * (len(layer.blobs) - len(stored))
     if len(stored) != len(layer.blobs):
         return None
-    pairs = list(zip(layer.blobs, stored))
+    pairs = list(zip(layer.blobs, in_own_form(layer, stored)))
     absent = [blob for blob, values in pairs if values is None]
     return pairs if all(blob.shared for blob in absent) else None
 

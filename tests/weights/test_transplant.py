@@ -220,6 +220,32 @@ def test_batch_norm_of_nvidias_fork() -> None:
     assert error.value.place is None
 
 
+FUSED = TargetLayer(
+    "bn", "BatchNorm", tuple(map(TargetBlob, [(3,), (3,), (1,), (3,), (3,)]))
+)
+
+
+@pytest.mark.parametrize("axes", [(), (1, 1)])
+def test_batch_norm_of_nvidias_older_fork(axes) -> None:
+    """Scale, bias, mean, variance, factor; and four axes where Caffe has one."""
+    front = (1,) if axes else ()
+    vectors, one = (*front, 3, *axes), (*front, 1, *axes)
+    old = draw(bn=[vectors, vectors, vectors, vectors, one])
+    store = Store([FUSED])
+    store.take(plan_transplant([FUSED], Weights.of_arrays(old)))
+    expected = [old["bn"][i].reshape(-1) for i in (2, 3, 4, 0, 1)]
+    for i, values in enumerate(expected):
+        np.testing.assert_array_equal(store.blobs["bn", i], values)
+
+
+def test_batch_norm_of_nvidias_fork_as_it_is_now() -> None:
+    now = draw(bn=[(3,), (3,), (1,), (3,), (3,)])
+    store = Store([FUSED])
+    store.take(plan_transplant([FUSED], Weights.of_arrays(now)))
+    for i, values in enumerate(now["bn"]):
+        np.testing.assert_array_equal(store.blobs["bn", i], values)
+
+
 @pytest.mark.parametrize(
     ("treat", "status", "filled"),
     [
