@@ -16,7 +16,12 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Pictures, nets, preparation, protocol, and where the classes go."""
     from netspec.cli.options import add_state
-    from netspec.cli.picturing import add_nets, add_pass, add_preprocess, add_protocol
+    from netspec.cli.picture_options import (
+        add_nets,
+        add_pass,
+        add_preprocess,
+        add_protocol,
+    )
 
     add = parser.add_argument
     add("images", nargs="+", metavar="IMAGE", help="image files, or folders of them")
@@ -35,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     from netspec.cli.progress import progress
     from netspec.errors import UsageError
     from netspec.evaluate.evaluator import evaluate
-    from netspec.evaluate.images import Files, image_files
+    from netspec.evaluate.finding import image_files
+    from netspec.evaluate.images import Files
 
     if args.top < 1:
         raise UsageError("--top must be at least 1.")

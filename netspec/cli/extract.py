@@ -18,7 +18,7 @@ import sys
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Pictures, the net, preparation, blobs, and the file."""
     from netspec.cli.options import add_state
-    from netspec.cli.picturing import add_nets, add_pass, add_preprocess
+    from netspec.cli.picture_options import add_nets, add_pass, add_preprocess
 
     add = parser.add_argument
     add("images", nargs="*", metavar="IMAGE", help="image files, or folders of them")
@@ -71,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _images(args: argparse.Namespace, extractor):  # type: ignore[no-untyped-def]
     from netspec.errors import UsageError
-    from netspec.evaluate.images import Files, image_files, images_at, open_images
+    from netspec.evaluate.finding import image_files, images_at, open_images
+    from netspec.evaluate.images import Files
 
     if args.images and args.data:
         raise UsageError("both images and --data are given.", "Give one of them.")

@@ -19,7 +19,7 @@ _WORST = 64  # pictures of the contact sheet
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The protocol, where its pictures are, and what to write."""
-    from netspec.cli.picturing import add_pass, add_preprocess, add_protocol
+    from netspec.cli.picture_options import add_pass, add_preprocess, add_protocol
 
     add_protocol(parser.add_argument_group("protocols"), None)
     group = parser.add_argument_group("with --protocol")
@@ -123,7 +123,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _images(args: argparse.Namespace, model: Model) -> Images:
-    from netspec.evaluate.images import images_at, open_images
+    from netspec.evaluate.finding import images_at, open_images
 
     if args.data:
         return images_at(args.data)

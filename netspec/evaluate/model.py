@@ -10,8 +10,9 @@ from netspec.data.preprocess import Preprocess
 from netspec.data.rescale import Size
 from netspec.errors import UsageError
 from netspec.evaluate.choice import choose_preprocess
-from netspec.evaluate.cut import Cut, in_test_phase, score_cut
+from netspec.evaluate.cut import Cut, in_test_phase
 from netspec.evaluate.runner import MEMORY, Runner
+from netspec.evaluate.scores import score_cut
 from netspec.proto import NetParameter
 from netspec.shapes import describe
 from netspec.spec import Located, read_net

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from netspec.errors import DataError, Place
 from netspec.evaluate.cut import Cut
-from netspec.evaluate.fullyconv import FullyConvolutional, Kernel, fully_convolutional
+from netspec.evaluate.fullyconv import FullyConvolutional, fully_convolutional
+from netspec.evaluate.surgery import Kernel
 from netspec.graph import Feeding, Graph, build_graph
 from netspec.net import Blob, Net
 from netspec.plan import make_plan

@@ -65,7 +65,7 @@ def test_a_protocol_is_tested(folder: Path, capsys) -> None:
     assert "weights0.caffemodel: 6 loaded" in err
     assert "bgr 0-255, mean 103.5 117.25 124, scale 0.0125" in err
     one = Model("net.prototxt", "weights0.caffemodel")
-    from netspec.evaluate.images import open_images
+    from netspec.evaluate.finding import open_images
 
     images = open_images(one.cut.source, one.cut.net.file)
     outcome = evaluate([one], images, PROTOCOLS["dense"].at((13, 18)))
@@ -236,7 +236,7 @@ MISTAKES = {
     ),
     "unknown protocol": (
         f"{TEST} --protocol 10crop", 2, "unknown protocol '10crop'.\n"
-        "  Known are: dense, dense+multi-crop, multi-crop, multi-scale, single, ten-crop.",
+        "  Known are: dense, dense+multi-crop, multi-crop, multi-scale, single, ",
     ),
     "iterations": (
         f"{TEST} --protocol single --iterations 3", 2,

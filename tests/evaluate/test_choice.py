@@ -12,7 +12,8 @@ from netspec.data.presets import PRESETS
 from netspec.data.rescale import Resize
 from netspec.errors import NetspecError
 from netspec.evaluate.choice import choose_preprocess, resize_of
-from netspec.evaluate.cut import in_test_phase, score_cut
+from netspec.evaluate.cut import in_test_phase
+from netspec.evaluate.scores import score_cut
 from netspec.spec import parse_net
 from tests.evaluate.small import MEAN, deploy, encoded_lmdb, pictures, train_val
 

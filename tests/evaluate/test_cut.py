@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from netspec.errors import NetspecError
-from netspec.evaluate.cut import cut, in_test_phase, score_cut
+from netspec.evaluate.cut import cut, in_test_phase
+from netspec.evaluate.scores import score_cut
 from netspec.files import find
 from netspec.spec import parse_net, read_net
 from tests.evaluate.small import (

@@ -13,7 +13,8 @@ from netspec.data.rescale import Resize
 from netspec.errors import DataError, NetspecError
 from netspec.evaluate import batching
 from netspec.evaluate.evaluator import evaluate
-from netspec.evaluate.images import Stored, open_images
+from netspec.evaluate.finding import open_images
+from netspec.evaluate.images import Stored
 from netspec.evaluate.model import Model
 from netspec.evaluate.protocols import PROTOCOLS, Protocol
 from netspec.net import Net

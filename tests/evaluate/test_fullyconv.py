@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from netspec.errors import SpecError
-from netspec.evaluate.cut import in_test_phase, score_cut
+from netspec.evaluate.cut import in_test_phase
 from netspec.evaluate.fullyconv import fully_convolutional
 from netspec.evaluate.runner import Form, Runner
+from netspec.evaluate.scores import score_cut
 from netspec.files import find
 from netspec.graph import Feeding, build_graph
 from netspec.net import Net

@@ -14,7 +14,8 @@ from PIL import Image
 from netspec.data.decode import Channels
 from netspec.errors import DataError, UsageError
 from netspec.evaluate.evaluator import evaluate
-from netspec.evaluate.images import Files, Records, image_files, images_at
+from netspec.evaluate.finding import image_files, images_at
+from netspec.evaluate.images import Files, Records
 from netspec.evaluate.protocols import PROTOCOLS
 from tests.data.making import encoded, image_file, smooth, write_lmdb
 from tests.evaluate.small import model
