@@ -82,7 +82,7 @@ def check_structure(
     """
     net = filter_net(net, phase, level, stages)
     for draft in insert_splits(_drafts(net), _losses(net)):
-        if draft.proto.type in LAYERS and LAYERS[draft.proto.type].runs_code:
+        if _kind_says(draft.proto, "runs_code"):
             continue
         try:
             layer = _make_layer(draft.proto, net.message.state.phase, net.file)
@@ -103,7 +103,15 @@ def _locator(net: Located[NetParameter], index: int):  # type: ignore[no-untyped
 
 
 def _losses(net: Located[NetParameter]) -> list[bool]:
-    return [p.type in LAYERS and LAYERS[p.type].is_loss for p in net.message.layer]
+    return [_kind_says(proto, "is_loss") for proto in net.message.layer]
+
+
+def _kind_says(proto: LayerParameter, fact: str) -> bool:
+    """A fact of the layer's type; what is wrong with the type is told elsewhere."""
+    try:
+        return bool(getattr(LAYERS[proto.type], fact))
+    except SpecError:
+        return False
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """One layer, one module: importing this package registers every layer type.
 
 ``LAYERS`` maps the ``type`` of a prototxt layer to its class.  To add a layer, add a
-module here; nothing else needs to know it.
+module here; nothing else needs to know it.  Packages of their own add theirs by the
+entry point group ``netspec.layers``; see :mod:`netspec.plugins`.
 """
 
 from importlib import import_module

@@ -25,9 +25,9 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from netspec.errors import SpecError
+from netspec.plugins import OpenRegistry
 from netspec.proto import TRAIN, FillerParameter, LayerParameter
 from netspec.random import Key
-from netspec.registry import Registry
 from netspec.shapes import Shape, count
 
 Shapes = tuple[Shape, ...]
@@ -263,7 +263,7 @@ class Window:
     dilation: Shape
 
 
-LAYERS: Registry[type[Layer]] = Registry("layer type")
+LAYERS: OpenRegistry[Layer] = OpenRegistry("layer type", Layer, "netspec.layers")
 layer = LAYERS
 
 

@@ -71,6 +71,8 @@ def other_types_settings(view: View) -> Iterator[Finding]:
 def _reads(kind: str, name: str) -> bool:
     if name == "loss_param":
         return kind.endswith("Loss")
+    if name == "python_param":
+        return True  # layers from other packages have it for their settings
     if name in _READERS:
         return kind in _READERS[name] or kind == "Python"
     return kind in (_camel(name), "Python")
