@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -77,7 +80,8 @@ class Mpi:
     def __init__(self, limit: float = LIMIT) -> None:
         self._mpi = load_mpi()
         if not self._mpi.Is_initialized():
-            self._mpi.Init_thread(self._mpi.THREAD_MULTIPLE)
+            with _at_most(limit):
+                self._mpi.Init_thread(self._mpi.THREAD_MULTIPLE)
         if self._mpi.Query_thread() < self._mpi.THREAD_MULTIPLE:
             raise UsageError(
                 "this MPI library does not let several threads send.",
@@ -149,7 +153,9 @@ class Mpi:
     def close(self) -> None:
         """Part from the other ranks, once all are done."""
         self.barrier()
-        self._pulse.close()
+        self._pulse.stop()
+        self.barrier()  # nobody sends any more
+        self._pulse.drain()
         self._mpi.Finalize()
 
     def end(self, message: str, code: int = DeviceError.exit_code) -> NoReturn:
@@ -209,6 +215,26 @@ class _MpiPort:
             looks += 1
             time.sleep(0 if looks < _EAGER else nap)
             nap = min(longest, nap * 1.1) if looks >= _EAGER else nap
+
+
+@contextmanager
+def _at_most(limit: float) -> Iterator[None]:
+    """End this process where MPI does not find the other ranks in time.
+
+    It cannot be interrupted then, so the alarm's default, which is the end, has to do.
+    """
+    alarm = getattr(signal, "setitimer", None)  # not on Windows
+    main = threading.current_thread() is threading.main_thread()
+    if not (alarm and main):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _here(rank: int) -> Place:

@@ -75,10 +75,15 @@ class Pulse:
         if self.lost:
             raise DeviceError(self.lost, _REMEDY)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Stop; all ranks are done."""
         self._stop.set()
         self._thread.join(timeout=5)
+
+    def drain(self) -> None:
+        """Take in what was sent and not listened to."""
+        while self._comm.iprobe():
+            self._comm.recv()
 
     def _run(self) -> None:
         launcher = _Launcher()

@@ -186,9 +186,15 @@ class _Report:
         process = int(found[1] or 0)
         rank = found[2] or ranks.get(process, "?")
         ends = [m for m in _SIGNAL.finditer(text) if m[1] or m[2]]
-        how = f"was ended by signal {ends[0][1] or ends[0][2]}" if ends else "has died"
+        how = _how(int(ends[0][1] or ends[0][2])) if ends else "has died"
         who = f"rank {rank}" + (f" (process {process})" if process else "")
         return f"{who} {how}."
+
+
+def _how(number: int) -> str:
+    if number == getattr(signal, "SIGALRM", 0):
+        return "has not found the other ranks in time"
+    return f"was ended by signal {number}"
 
 
 def _ended_by(code: int) -> str:
