@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn, TextIO
 
+from netspec import kernel_cache
 from netspec.errors import DataWarning, NetspecError, SpecWarning, UsageError
 from netspec.registry import suggest
 
@@ -28,6 +29,7 @@ COMMANDS = {
     "version": "print versions of netspec and of what it stands on",
 }
 _SHOWN = (SpecWarning, DataWarning)
+COMPILING_SECONDS = 20  # for the kernels of a VGG net
 INTERRUPTED = 130  # the shell's code for a process ended by Ctrl-C
 
 
@@ -50,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for category in _SHOWN:
                 warnings.simplefilter("default", category)
             warnings.showwarning = _show_warning
+            kernel_cache.listeners[:] = [_tell_of_compiling]
             return _run(list(sys.argv[1:] if argv is None else argv))
     except NetspecError as error:
         print(f"netspec: {error}", file=sys.stderr)
@@ -60,6 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output is gone: nobody to tell
         return 0
+
+
+def _tell_of_compiling() -> None:
+    """Say what takes time, the first time a kernel is used on a machine."""
+    what = "netspec: compiling kernels for this machine, once: about"
+    print(f"{what} {COMPILING_SECONDS} s of processor time.", file=sys.stderr)
 
 
 def _show_warning(

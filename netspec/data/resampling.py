@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from netspec.compiled import njit
 
 _compiled = njit(cache=True, nogil=True)
 

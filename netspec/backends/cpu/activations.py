@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.cpu.elementwise import (
     CHUNK,
@@ -17,6 +16,7 @@ from netspec.backends.cpu.elementwise import (
 from netspec.backends.cpu.threads import claim
 from netspec.backends.cpu.vector_math import ONE, ZERO, exp, log, sigmoid, softplus
 from netspec.backends.reference.activations import ActivationOps
+from netspec.compiled import njit
 
 Array = Any
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.cpu.pieces import over
 from netspec.backends.cpu.sums import STRIP, channel_sums
 from netspec.backends.cpu.threads import claim
 from netspec.backends.reference.affine import AffineOps
+from netspec.compiled import njit
 
 Array = Any
 

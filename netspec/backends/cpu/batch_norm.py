@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.cpu.pieces import over
 from netspec.backends.cpu.sums import channel_sums
 from netspec.backends.cpu.threads import claim
 from netspec.backends.reference.batch_norm import BatchNormOps, by_channel
+from netspec.compiled import njit
 
 Array = Any
 

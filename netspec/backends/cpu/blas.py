@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import llvmlite.binding
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import get_cython_function_address, intrinsic
+
+from netspec.compiled import njit
 
 NAME = "netspec_sgemm"
 FLOAT_BYTES = 4

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.base import BoxRule
 from netspec.backends.reference.boxes import BoxOps, candidates
+from netspec.compiled import njit
 
 Array = Any
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.threads import claim, share
+from netspec.compiled import njit
 
 
 def channel_sums(dy: Array, db: Array) -> None:

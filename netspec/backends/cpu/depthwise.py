@@ -9,11 +9,11 @@ times their weights; lines stay in the first cache.  x is
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.frame import Array, frame, image, lifted, macs, weights
 from netspec.backends.cpu.threads import claim, share
+from netspec.compiled import njit
 
 
 def forward(

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.cpu.philox import WORD, philox
 from netspec.backends.cpu.threads import claim, share
 from netspec.backends.reference.elementwise import ElementwiseOps, drop_below
+from netspec.compiled import njit
 from netspec.random import Key
 
 Array = Any

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.cpu.blas import product
 from netspec.backends.cpu.frame import plain
 from netspec.backends.cpu.threads import claim, share
 from netspec.backends.reference.inner_product import InnerProductOps
+from netspec.compiled import njit
 
 Array = Any
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.base import Interpolation
 from netspec.backends.cpu.pieces import over
@@ -14,6 +13,7 @@ from netspec.backends.reference.interpolation import (
     InterpolationOps,
     interpolation_taps,
 )
+from netspec.compiled import njit
 
 Array = Any
 

@@ -7,9 +7,10 @@ float32 values.
 
 from __future__ import annotations
 
-from numba import njit, types
+from numba import types
 
 from netspec.backends.cpu.vectors import FLOAT_BYTES, Emitter, Value, emitted
+from netspec.compiled import njit
 
 _ADDRESS, _COUNT, _FLOAT = types.uintp, types.intp, types.float32
 

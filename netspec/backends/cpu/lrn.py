@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.base import LrnWindow
 from netspec.backends.cpu.pieces import over
 from netspec.backends.cpu.threads import claim
 from netspec.backends.reference.lrn import LrnOps
+from netspec.compiled import njit
 
 Array = Any
 

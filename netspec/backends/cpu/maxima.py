@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.cpu.threads import claim
 from netspec.backends.reference.pooling import LOWEST
+from netspec.compiled import njit
 
 _LEAST = np.float32(LOWEST)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from netspec.compiled import njit
 
 WORD = 0xFFFFFFFF
 

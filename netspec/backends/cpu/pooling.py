@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.base import PoolingGeometry
 from netspec.backends.cpu import maxima
 from netspec.backends.cpu.pieces import over
 from netspec.backends.cpu.threads import claim
 from netspec.backends.reference.pooling import PoolingOps, window_lengths
+from netspec.compiled import njit
 from netspec.shapes import count
 
 Array = Any

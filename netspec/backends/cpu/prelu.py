@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.cpu.activations import CpuActivationOps
 from netspec.backends.cpu.elementwise import unless_same
@@ -17,6 +16,7 @@ from netspec.backends.cpu.pieces import over
 from netspec.backends.cpu.sums import BLOCKS, STRIP
 from netspec.backends.cpu.threads import claim
 from netspec.backends.cpu.vector_math import ONE, ZERO
+from netspec.compiled import njit
 
 Array = Any
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.cpu.pieces import over
 from netspec.backends.cpu.threads import claim
@@ -15,6 +14,7 @@ from netspec.backends.reference.regions import (
     region_bins,
     whole_bins,
 )
+from netspec.compiled import njit
 
 Array = Any
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.cpu.pieces import over
 from netspec.backends.cpu.threads import claim
 from netspec.backends.reference.relatives import SIX, RelativesOps
+from netspec.compiled import njit
 
 Array = Any
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.base import PoolingGeometry
 from netspec.backends.cpu.philox import WORD, philox
 from netspec.backends.cpu.pieces import over
 from netspec.backends.cpu.threads import claim
 from netspec.backends.reference.stochastic_pooling import StochasticPoolingOps
+from netspec.compiled import njit
 from netspec.random import Key
 from netspec.shapes import count
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.cpu.pieces import over
 from netspec.backends.cpu.threads import claim
+from netspec.compiled import njit
 
 Array = Any
 

@@ -10,12 +10,13 @@ either written later or not used.
 
 from __future__ import annotations
 
-from numba import njit, types
+from numba import types
 
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.frame import frame
 from netspec.backends.cpu.lines import add, address, clear, copy, span
 from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, Emitter, Value, emitted
+from netspec.compiled import njit
 
 _ADDRESS, _COUNT = types.uintp, types.intp
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from netspec.backends.cpu.threads import claim, share
 from netspec.backends.reference.update import PIECE, Steps, UpdateOps
+from netspec.compiled import njit
 
 Array = Any
 _kernel = njit(cache=True, nogil=True, error_model="numpy")

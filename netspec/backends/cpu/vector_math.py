@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from netspec.compiled import njit
 
 _WORD, _FLOAT = ir.IntType(32), ir.FloatType()
 _EXPONENT = 23  # where a float32's exponent begins

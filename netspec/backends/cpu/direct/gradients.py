@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from netspec.backends.cpu.direct.packing import load_columns, load_rows
 from netspec.backends.cpu.direct.products import DEPTH
 from netspec.backends.cpu.lines import address, clear
@@ -11,6 +9,7 @@ from netspec.backends.cpu.panels import multiply
 from netspec.backends.cpu.threads import claim
 from netspec.backends.cpu.unfold import fold
 from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, ROWS, WIDTH, transpose
+from netspec.compiled import njit
 
 
 def data_workspace(filters: int, taps: int, stretch: int) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.lines import address, copy, finish
 from netspec.backends.cpu.threads import buffer, claim, share
 from netspec.backends.cpu.unfold import unfold
 from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, transpose
+from netspec.compiled import njit
 
 NO_FLOOR = np.float32(-np.inf)
 

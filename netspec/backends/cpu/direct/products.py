@@ -3,13 +3,12 @@ where the stride is 1, which is a convolution again."""
 
 from __future__ import annotations
 
-from numba import njit
-
 from netspec.backends.cpu.direct.packing import load_columns, store_rows
 from netspec.backends.cpu.lines import address
 from netspec.backends.cpu.panels import multiply
 from netspec.backends.cpu.threads import claim
 from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, ROWS, WIDTH
+from netspec.compiled import njit
 
 DEPTH = 256  # rows of columns multiplied at once: a panel of them fits the first cache
 

@@ -8,8 +8,6 @@ tiles of a chunk and then share out the sums.
 
 from __future__ import annotations
 
-from numba import njit
-
 from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.lines import address
 from netspec.backends.cpu.panels import multiply
@@ -23,6 +21,7 @@ from netspec.backends.cpu.winograd.transforms import (
     kernel_gradients,
     output_gradients_by_channel,
 )
+from netspec.compiled import njit
 
 BLOCK_VALUES = 1 << 18  # float32 values of a block's V and D: one core's cache
 CHUNK_VALUES = 1 << 22  # of a chunk's V and D: the cache that cores share

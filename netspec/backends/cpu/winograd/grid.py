@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numba import njit
-
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.lines import address, clear, copy, span
 from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES
 from netspec.backends.cpu.winograd.formulas import TAPS, TILE
+from netspec.compiled import njit
 
 # A line between planes, so that the same place of all of them does not fall into one
 # set of the cache; an odd number of cache lines of 16 values.

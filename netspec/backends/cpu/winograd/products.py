@@ -9,7 +9,6 @@ tiles of a chunk, and then share out the filters, so that U is read only once a 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.lines import address
@@ -33,6 +32,7 @@ from netspec.backends.cpu.winograd.transforms import (
     outputs_by_tile,
 )
 from netspec.backends.cpu.winograd.weights import panel_size, transformed
+from netspec.compiled import njit
 
 BLOCK_VALUES = 1 << 18  # float32 values of a block's V and M: one core's cache
 CHUNK_VALUES = 1 << 22  # of a chunk's V: the cache that cores share

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.threads import buffer, claim, share
 from netspec.backends.cpu.vectors import ROWS, WIDTH
 from netspec.backends.cpu.winograd.formulas import TAPS
 from netspec.backends.cpu.winograd.grid import SPARE, Grid
 from netspec.backends.cpu.winograd.transforms import PLANES, kernels
+from netspec.compiled import njit
 
 KERNEL = TAPS * TAPS
 
