@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from netspec.errors import DataError, Place
@@ -60,7 +60,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         remedy = "Check the space on the disk and the rights to the folder."
         raise DataError(problem, remedy, place=Place(str(path))) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a file system that has become read-only
+            temporary.unlink(missing_ok=True)
 
 
 def _check_target(final: Path, path: str | Path) -> None:
