@@ -1,6 +1,9 @@
 """Create, inspect, verify and show databases of images.
 
 netspec data create images/ list.txt train_lmdb --resize-width 64 --resize-height 64
+netspec data folder photos/ train_lmdb                   a folder for each class
+netspec data imagenet --train ILSVRC2012_img_train.tar --val ILSVRC2012_img_val.tar \\
+    --devkit ILSVRC2012_devkit_t12.tar.gz
 netspec data create --mnist train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz DB
 netspec data mean train_lmdb            prints the mean pixel, as mean_value lines
 netspec data mean train_lmdb -o mean.binaryproto         and writes the mean image
@@ -17,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.cli import data_preview
+from netspec.cli import data_preview, data_sets
 from netspec.shapes import describe
 
 if TYPE_CHECKING:
@@ -33,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The commands about data, and what each takes."""
     commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _create_arguments(commands.add_parser("create", help="make an LMDB of images"))
+    data_sets.add_imagenet(
+        commands.add_parser("imagenet", help="make the LMDBs of ILSVRC 2012")
+    )
+    data_sets.add_folder(
+        commands.add_parser("folder", help="make an LMDB of a folder for each class")
+    )
     mean = commands.add_parser("mean", help="compute the mean pixel or mean image")
     mean.add_argument("database", type=Path, metavar="DB")
     _mean_arguments(mean)
@@ -303,6 +312,8 @@ def classes_text(labels: Counter[int]) -> str:
 
 ACTIONS = {
     "create": create,
+    "imagenet": data_sets.run_imagenet,
+    "folder": data_sets.run_folder,
     "mean": mean,
     "info": info,
     "verify": verify,

@@ -131,7 +131,7 @@ def _decode_any(data: bytes | memoryview, channels: Channels) -> Picture:
         raise DataError("is not an image of a known format.", _REPLACE) from None
     # What a decoder raises on a hostile file is anybody's guess.
     except Exception as error:
-        reason = str(error) or type(error).__name__
+        reason = str(error).rstrip(".") or type(error).__name__
         raise DataError(f"cannot be decoded: {reason}.", _REPLACE) from None
 
 

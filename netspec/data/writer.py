@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from netspec.data.classes import FILE as CLASSES
 from netspec.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 _FIRST_MAP = 1 << 26  # bytes; the map is doubled whenever it is full
 _BATCH_RECORDS, _BATCH_BYTES = 1000, 1 << 26  # of one transaction
 _LONGEST_KEY = 511  # LMDB's own limit
-_FILES = {"data.mdb", "lock.mdb"}
+CONTENTS = "contents.json"  # what was written, told beside the records
+_FILES = {"data.mdb", "lock.mdb", CLASSES, CONTENTS}
 
 
 class DatabaseWriter:
@@ -71,7 +73,7 @@ class DatabaseWriter:
         self._pending.append((name, value))
         self._bytes += len(value)
         if len(self._pending) >= _BATCH_RECORDS or self._bytes >= _BATCH_BYTES:
-            self._flush()
+            self.flush()
 
     def __exit__(
         self,
@@ -81,15 +83,16 @@ class DatabaseWriter:
     ) -> None:
         try:
             if kind is None:
-                self._finish()
+                self.flush()
+                self._seal()
         finally:
             self._environment.close()
             shutil.rmtree(self._temporary, ignore_errors=True)
 
-    def _finish(self) -> None:
+    def _seal(self) -> None:
+        """Bring what is written to the disk, and give the folder its name."""
         import lmdb
 
-        self._flush()
         try:
             self._environment.sync(True)
             self._environment.close()
@@ -97,7 +100,7 @@ class DatabaseWriter:
         except (OSError, lmdb.Error) as error:
             raise self._failed(error) from None
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """Write what is pending in one transaction, in a larger map if it is full."""
         import lmdb
 
