@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from netspec.data.feeds import data_layers, root_of
+from netspec.data.classes import read_classes_of
+from netspec.data.feeds import data_layers, root_of, source_of
 from netspec.data.mean import read_mean
 from netspec.data.preprocess import Preprocess
 from netspec.data.protocols import Floats
@@ -68,6 +69,8 @@ def preprocess_of_net(
 ) -> Preprocess | None:
     """What the first data layer of a net does to a picture in one state.
 
+    With the names of the classes, where its database has them.
+
     Args:
         net: with the layers of both phases, of which TRAIN tells the training scale.
         blobs: shapes by name, in that state.
@@ -75,12 +78,22 @@ def preprocess_of_net(
     Raises:
         SpecError, DataError: see :func:`preprocess_of`.
     """
-    found = None
-    for _, layer in data_layers(filter_net(net, *state)):
-        shape = blobs[layer.top[0]]
-        found = preprocess_of(layer, net.file, shape[1] if len(shape) == 4 else 0)
-        break
-    return found and found.with_(train_scale=train_scale_of(net, *state[1:]))
+    _, layer = next(data_layers(filter_net(net, *state)), (0, None))
+    if layer is None:
+        return None
+    shape = blobs[layer.top[0]]
+    found = preprocess_of(layer, net.file, shape[1] if len(shape) == 4 else 0)
+    scale = train_scale_of(net, *state[1:])
+    return found and found.with_(train_scale=scale, classes=_classes(layer, net.file))
+
+
+def _classes(layer: LayerParameter, file: str) -> tuple[str, ...] | None:
+    """Names that stand beside the layer's database."""
+    source = source_of(layer, file) if layer.type == "Data" else None
+    if source is None or not source.exists():
+        return None
+    classes = read_classes_of(source)
+    return tuple(map(str, classes)) if classes else None
 
 
 def train_scale_of(

@@ -18,7 +18,7 @@ from netspec.errors import DataError
 from netspec.evaluate.batching import Batches
 from netspec.evaluate.images import Images
 from netspec.evaluate.looking import Looking, Seen
-from netspec.evaluate.model import Model, check_alike
+from netspec.evaluate.model import Model, check_alike, class_names
 from netspec.evaluate.outcome import Conditions, Outcome
 from netspec.evaluate.posterior import Floats, posteriors
 from netspec.evaluate.protocols import Protocol
@@ -64,6 +64,7 @@ class _Evaluation:
         self, models: Sequence[Model], images: Images, protocol: Protocol
     ) -> None:
         self._models, self._images = models, images
+        self._classes = class_names(models, images.classes)
         self._looking = Looking(models, protocol, images.as_stored)
         every = (want for wants in self._looking.wants for want in wants)
         self.wants = list(dict.fromkeys(every))
@@ -151,7 +152,6 @@ class _Evaluation:
 
     def _conditions(self, count: int) -> Conditions:
         preprocess = self._models[0].preprocess
-        names = (model.preprocess.classes for model in self._models)
         protocol = self._looking.protocol
         scales = ",".join(map(str, protocol.scales))
         return Conditions(
@@ -161,5 +161,5 @@ class _Evaluation:
             test_scale=scales or str(preprocess.resize or "as stored"),
             images=count,
             class_count=self._models[0].classes,
-            classes=next(filter(None, names), None),
+            classes=self._classes,
         )

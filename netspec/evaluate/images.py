@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from netspec.data.classes import read_classes_of
 from netspec.data.database import Database, datum_pixels
 from netspec.data.decode import Channels, decode
 from netspec.data.image_list import ImageList
@@ -19,8 +20,17 @@ _AS = {1: Channels.GRAY, 3: Channels.COLOR}
 class Images(Protocol):
     """Pictures as they are stored, by number; any number of threads may read them."""
 
-    labelled: bool
-    as_stored: bool  # they may have been resized when they were stored
+    @property
+    def labelled(self) -> bool:
+        """Whether each has a label."""
+
+    @property
+    def as_stored(self) -> bool:
+        """Whether they may have been resized when they were stored."""
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Names by label, where they are written down."""
 
     def __len__(self) -> int: ...
 
@@ -42,7 +52,7 @@ class Images(Protocol):
 class Files:
     """Image files, without labels.  Colour photos stand upright, as EXIF says."""
 
-    labelled, as_stored = False, False
+    labelled, as_stored, classes = False, False, None
 
     def __init__(self, paths: Sequence[str | Path]) -> None:
         self._paths = [Path(path) for path in paths]
@@ -78,6 +88,8 @@ class Records:
 
     def __init__(self, path: Path, channels: Channels) -> None:
         self._database = Database(path, channels)
+        found = read_classes_of(path)
+        self.classes = tuple(map(str, found)) if found else None
 
     def __len__(self) -> int:
         return len(self._database)
@@ -102,7 +114,7 @@ class Records:
 class Listed:
     """The images of a list file, in their own sizes."""
 
-    labelled, as_stored = True, False
+    labelled, as_stored, classes = True, False, None
 
     def __init__(self, source: ImageList) -> None:
         self._source = source
@@ -122,7 +134,7 @@ class Listed:
 class Stored:
     """Pictures in memory, for the Python interface: (n, C, H, W), or n of (C, H, W)."""
 
-    as_stored = True
+    as_stored, classes = True, None
 
     def __init__(
         self, pictures: Sequence[Pixels], labels: Sequence[int] | None = None

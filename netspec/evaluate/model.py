@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from netspec.data.preprocess import Preprocess
+from netspec.data.preprocess import Preprocess, class_hash
 from netspec.data.rescale import Size
-from netspec.errors import UsageError
+from netspec.errors import DataError, UsageError
 from netspec.evaluate.choice import choose_preprocess
 from netspec.evaluate.cut import Cut, in_test_phase
 from netspec.evaluate.runner import MEMORY, Runner
@@ -86,6 +86,43 @@ def _classes(model: Model) -> int:
             "Name the classes of this net, in its order.",
         )
     return classes
+
+
+def class_names(
+    models: Sequence[Model], stored: tuple[str, ...] | None
+) -> tuple[str, ...] | None:
+    """The names of the classes: those of the models, or of the pictures' database.
+
+    Args:
+        stored: names by label, where the pictures come with them.
+
+    Raises:
+        DataError: the labels of the pictures are in another order than the scores.
+    """
+    named = next((p.classes for p in (m.preprocess for m in models) if p.classes), None)
+    if stored is None or len(stored) != models[0].classes:
+        return named
+    if named is not None and not _same_order(named, stored):
+        raise DataError(
+            f"the model's classes are in another order ({class_hash(named)}) than the "
+            f"labels of the pictures ({class_hash(stored)}): "
+            f"{_first_difference(named, stored)}.",
+            "Test with a database that was made in the order of the model.",
+        )
+    return named or stored
+
+
+def _same_order(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether names agree, or at least their first words, where those are unique."""
+    ids = [[name.partition(" ")[0] for name in names] for names in (one, other)]
+    return one == other or (ids[0] == ids[1] and len(set(ids[0])) == len(one))
+
+
+def _first_difference(named: tuple[str, ...], stored: tuple[str, ...]) -> str:
+    at = next((i for i, (a, b) in enumerate(zip(named, stored)) if a != b), len(stored))
+    if at == len(stored) or at == len(named):
+        return f"{len(named)} classes and {len(stored)}"
+    return f"class {at} is {named[at]!r}, and label {at} is {stored[at]!r}"
 
 
 def check_alike(models: Sequence[Model]) -> None:

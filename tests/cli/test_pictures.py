@@ -204,6 +204,7 @@ def test_extract_from_images_and_from_the_nets_data(folder: Path, capsys) -> Non
 
 
 def test_training_leaves_a_sidecar_that_test_obeys(folder: Path, capsys) -> None:
+    (folder / "db" / "classes.txt").write_text((folder / "names.txt").read_text())
     (folder / "solver.prototxt").write_text(
         'net: "net.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 2 snapshot: 1 '
         'snapshot_keep: 1 snapshot_prefix: "run" type: "SGD" random_seed: 3'
@@ -212,6 +213,7 @@ def test_training_leaves_a_sidecar_that_test_obeys(folder: Path, capsys) -> None
     found = read_sidecar("run_iter_2.caffemodel")
     assert found.mean == MEAN
     assert (found.scale, found.crop) == ((0.0125,), (12, 12))
+    assert found.classes == tuple(NAMES)
     assert not Path("run_iter_1.preprocess.json").exists()
     capsys.readouterr()
     code, out, err = run(
@@ -222,6 +224,7 @@ def test_training_leaves_a_sidecar_that_test_obeys(folder: Path, capsys) -> None
     assert code == 0
     assert "mean 103.5 117.25 124" in err
     assert out.startswith("images/1.png\n")
+    assert out.split()[-1] in NAMES
 
 
 MISTAKES = {

@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netspec.data.classes import ImageClass, classes_file, classes_text
+from netspec.data.decode import Channels
 from netspec.data.feed import Feed
-from netspec.data.preprocess import Preprocess
+from netspec.data.preprocess import Preprocess, class_hash
 from netspec.data.rescale import Resize
 from netspec.errors import DataError, NetspecError
 from netspec.evaluate import batching
 from netspec.evaluate.evaluator import evaluate
 from netspec.evaluate.finding import open_images
-from netspec.evaluate.images import Stored
+from netspec.evaluate.images import Records, Stored
 from netspec.evaluate.model import Model
 from netspec.evaluate.protocols import PROTOCOLS, Protocol
 from netspec.net import Net
@@ -193,6 +195,47 @@ def test_a_mean_image_is_reduced_where_sizes_differ_and_that_is_said(
         "the mean image is reduced to its mean pixel: pictures are of other sizes",
     )
     assert reduced.notes == ()
+
+
+NAMES = tuple(f"n0{i} {name}" for i, name in enumerate("abcdefg"))
+
+
+def named_records(folder: Path, names) -> Records:
+    """A database with its classes beside it."""
+    encoded_lmdb(folder / "db", pictures())
+    classes = [ImageClass(*name.split(" ", 1)) for name in names]
+    classes_file(folder / "db").write_text(classes_text(classes))
+    return Records(folder / "db", Channels.NATIVE)
+
+
+def test_a_database_names_the_classes(tmp_path: Path) -> None:
+    images = named_records(tmp_path, NAMES)
+    one = model(tmp_path)
+    assert evaluate([one], images, PROTOCOLS["single"]).conditions.classes == NAMES
+    ids = tuple(name.split()[0] for name in NAMES)
+    known = model(tmp_path, preprocess=one.preprocess.with_(classes=ids))
+    assert evaluate([known], images, PROTOCOLS["single"]).conditions.classes == ids
+
+
+def test_classes_in_another_order_are_refused(tmp_path: Path) -> None:
+    """The devkit's order of ImageNet's classes is not that of Caffe's models."""
+    images = named_records(tmp_path, NAMES)
+    other = (*NAMES[:2], NAMES[3], NAMES[2], *NAMES[4:])
+    one = model(tmp_path, adjust={"classes": other})
+    with pytest.raises(DataError) as caught:
+        evaluate([one], images, PROTOCOLS["single"])
+    assert str(caught.value) == (
+        f"the model's classes are in another order ({class_hash(other)}) than the "
+        f"labels of the pictures ({class_hash(NAMES)}): class 2 is 'n03 d', and label "
+        "2 is 'n02 c'.\n"
+        "  Test with a database that was made in the order of the model."
+    )
+
+
+def test_classes_of_another_number_name_nothing(tmp_path: Path) -> None:
+    images = named_records(tmp_path, NAMES[:6])
+    outcome = evaluate([model(tmp_path)], images, PROTOCOLS["single"])
+    assert outcome.conditions.class_order == "not recorded"
 
 
 def refusals(folder: Path) -> dict:
