@@ -22,27 +22,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("net", metavar="NET", help="the net, or the weights alone")
     add("--weights", "-weights", metavar="FILE", help="where NET does not hold them")
-    add("--to", metavar="FORMAT",
-        help=f"default: what OUT's name says; one of {', '.join(MODULES)}")  # fmt: skip
+    add(
+        "--to",
+        metavar="FORMAT",
+        help=f"default: what OUT's name says; one of {', '.join(MODULES)}",
+    )
     add("-o", "--out", required=True, metavar="OUT")
     add("--batch", type=_batch, default=0, metavar="N|dynamic", help="default: dynamic")
-    add("--size", choices=("auto", "fixed"), default="auto",
-        help="auto: the size of images is left open where that is exact")  # fmt: skip
-    add("--fold", action="store_true",
-        help="make preprocessing part of the first convolution")  # fmt: skip
-    add("--preprocess", default="", metavar="P",
-        help="caffe-vgg, torchvision, keras-caffe, tf, a JSON file, or net (as its data "
-        "layer says); default: what stands beside the files, or net")  # fmt: skip
-    add("--input", type=input_shape, action="append", default=[], metavar="BLOB=C,H,W",
-        help="shape of a data layer's top, where its data is not at hand")  # fmt: skip
+    add(
+        "--size",
+        choices=("auto", "fixed"),
+        default="auto",
+        help="auto: the size of images is left open where that is exact",
+    )
+    add(
+        "--fold",
+        action="store_true",
+        help="make preprocessing part of the first convolution",
+    )
+    add(
+        "--preprocess",
+        default="",
+        metavar="P",
+        help="caffe-vgg, torchvision, keras-caffe, tf, a JSON file, or net (as its "
+        "data layer says); default: what stands beside the files, or net",
+    )
+    add_input(parser)
     _add_checking(parser)
+
+
+def add_input(parser: argparse.ArgumentParser) -> None:
+    """Shapes that the file leaves open."""
+    parser.add_argument(
+        "--input",
+        type=_input_shape,
+        action="append",
+        default=[],
+        metavar="BLOB=C,H,W",
+        help="shape of a data layer's top, where its data is not at hand",
+    )
 
 
 def _add_checking(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--verify", action=argparse.BooleanOptionalAction, default=True)
-    add("--certificate", metavar="FILE",
-        help="write it as JSON; default: OUT.certificate.json; - is the terminal")  # fmt: skip
+    add(
+        "--certificate",
+        metavar="FILE",
+        help="write it as JSON; default: OUT.certificate.json; - is the terminal",
+    )
     add("--seed", type=int, default=0, metavar="N", help="of inputs and drawn weights")
     add("--level", type=int, default=0, metavar="N")
     add("--stage", action="append", default=[], metavar="NAME")
@@ -58,7 +86,7 @@ def _batch(text: str) -> int:
     return value
 
 
-def input_shape(text: str) -> tuple[str, tuple[int, ...]]:
+def _input_shape(text: str) -> tuple[str, tuple[int, ...]]:
     """A blob and its shape without the batch, from ``data=3,224,224``."""
     name, _, dims = text.rpartition("=")
     if not name:

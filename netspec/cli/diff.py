@@ -17,27 +17,27 @@ PARTS = ("spec", "weights", "outputs")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Two models, and how closely to look."""
+    from netspec.cli.convert import add_input
+
     add = parser.add_argument
     add("first", metavar="A")
     add("second", metavar="B")
     add("--weights", "-weights", metavar="FILE", help="of both, or of A alone")
     add("--weights-b", metavar="FILE", help="of B")
     add("--only", choices=PARTS, action="append", default=[], help="default: all")
-    add("--tolerance", type=float, default=1e-4, metavar="T",
-        help="of weights and outputs, by each blob's maximum; default 1e-4")  # fmt: skip
-    add("--input", type=_shape, action="append", default=[], metavar="BLOB=C,H,W",
-        help="shape of a data layer's top, where its data is not at hand")  # fmt: skip
+    add(
+        "--tolerance",
+        type=float,
+        default=1e-4,
+        metavar="T",
+        help="of weights and outputs, by each blob's maximum; default 1e-4",
+    )
+    add_input(parser)
     add("--seed", type=int, default=0, metavar="N", help="of the inputs")
     add("--level", type=int, default=0, metavar="N")
     add("--stage", action="append", default=[], metavar="NAME")
     add("--json", metavar="FILE", help="write JSON; - is the terminal")
     add("--verbose", action="store_true", help="print every blob")
-
-
-def _shape(text: str) -> tuple[str, tuple[int, ...]]:
-    from netspec.cli.convert import input_shape
-
-    return input_shape(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,7 +49,10 @@ def run(args: argparse.Namespace) -> int:
 
     found = compare(
         Side(str(find(args.first)), _weights(args.weights, args.first)),
-        Side(str(find(args.second)), _weights(args.weights_b or args.weights, args.second)),
+        Side(
+            str(find(args.second)),
+            _weights(args.weights_b or args.weights, args.second),
+        ),
         frozenset(args.only or PARTS),
         args.tolerance,
         Opening(args.level, stages(args), shapes=dict(args.input), seed=args.seed),
@@ -88,4 +91,6 @@ def _print(found: Comparison, verbose: bool) -> None:
             print(certificate_text(certificate, verbose))
     for note in found.notes:
         print(note)
-    print(f"{found.first} and {found.second}: {'equal' if found.equal else 'DIFFERENT'}")
+    print(
+        f"{found.first} and {found.second}: {'equal' if found.equal else 'DIFFERENT'}"
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from netspec.convert.caffe_files import write_model
 from netspec.convert.converting import requested_model
 from netspec.convert.deploy_target import certificate_of
-from netspec.convert.source import Kind, kind_of
 from netspec.convert.request import Outcome, Request, target
+from netspec.convert.source import Kind, kind_of
 
 
 @target("caffe", "Caffe's two files, NAME.prototxt and NAME.caffemodel")

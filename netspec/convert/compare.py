@@ -62,7 +62,9 @@ def _distance(name: str, shape: Shape, one: Array, two: Array) -> Difference:
     one, two = one.astype(np.float64), two.astype(np.float64)
     known = np.isfinite(one)
     same = np.isnan(one) == np.isnan(two)
-    if not np.all(np.where(known, np.isfinite(two), same & ((one == two) | (one != one)))):
+    if not np.all(
+        np.where(known, np.isfinite(two), same & ((one == two) | (one != one)))
+    ):
         return Difference(name, shape, problem="other values that are not finite")
     one, two = one[known], two[known]
     worst = float(np.abs(one - two).max(initial=0.0))

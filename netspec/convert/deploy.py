@@ -28,6 +28,11 @@ _FILLERS = (
 )  # fmt: skip
 
 
+# Messages whose fillers say more than how to begin: what a top holds, or which fork's
+# layer it is.
+_FILLERS_TELL = ("dummy_data_param", "batch_norm_param", "bn_param")
+
+
 @dataclass(frozen=True)
 class Deployed:
     """A net ready for use.
@@ -216,7 +221,9 @@ class _Work:
         if layer.type == "Input":
             return
         self.notes.append(f"data layer {layer.name!r} ({layer.type}) is now an Input.")
-        image = next((shapes[t] for t in layer.top if len(shapes.get(t, ())) == 4), None)
+        image = next(
+            (shapes[t] for t in layer.top if len(shapes.get(t, ())) == 4), None
+        )
         if image and not self.preprocess:
             self.preprocess, note = of_layer(layer, self.net.file, image[1])
             self.notes += [note] if note else []
@@ -239,7 +246,9 @@ class _Work:
 
     def _net(self, layers: list[tuple[int, LayerParameter]]) -> Located[NetParameter]:
         old = self.net.message
-        new = NetParameter(name=old.name)
+        new = NetParameter()
+        if old.HasField("name"):
+            new.name = old.name
         spots = self.net.places.root.fields.get("layer", [])
         root = Spot(self.net.places.root.offset)
         for i, layer in layers:
@@ -293,7 +302,7 @@ def _prediction(loss: LayerParameter, taken: set[str]) -> LayerParameter:
 
 def _without_fillers(layer: LayerParameter) -> None:
     for settings, value in layer.ListFields():
-        if settings.message_type is None or settings.name == "dummy_data_param":
+        if settings.message_type is None or settings.name in _FILLERS_TELL:
             continue
         for inner in [value] if settings.has_presence else value:
             for name in _FILLERS:

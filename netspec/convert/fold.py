@@ -1,10 +1,10 @@
 """Preprocessing folded into the first convolution, where that is exact.
 
-With x = scale · (P p · range / 255 - mean), p the pixels and P the exchange of channels,
-a convolution of x is a convolution of p with weights scale · range / 255 · W P.  Padding
-stays exact, since a zero scaled is a zero.  The mean becomes part of the bias only where
-nothing is padded: in the padding x is 0, not -scale · mean.  Otherwise it stays outside,
-and that is said.
+With x = scale · (P p · range / 255 - mean), p the pixels and P the exchange of
+channels, a convolution of x is a convolution of p with weights scale · range / 255 ·
+W P.  Padding stays exact, since a zero scaled is a zero.  The mean becomes part of the
+bias only where nothing is padded: in the padding x is 0, not -scale · mean.  Otherwise
+it stays outside, and that is said.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _check_reader(model: Model, node: Node, flips: bool) -> None:
             layer=(node.name, node.type),
         )
     sharers = [n for n in model.graph.nodes if set(n.params) & set(node.params)]
-    if len(sharers) > 1 or (flips and node.layer.group != 1):
+    if len(sharers) > 1 or (flips and node.layer.proto.convolution_param.group != 1):
         reason = "shares its weights" if len(sharers) > 1 else "has groups"
         raise SpecError(
             f"reads the image and {reason}, so nothing can be folded into it.",
@@ -115,7 +115,7 @@ def _check_reader(model: Model, node: Node, flips: bool) -> None:
 
 def _with_bias(model: Model, readers: list[Node]) -> Model:
     """The model with a bias, of zeros, in each of these convolutions."""
-    bare = {n.name for n in readers if not n.layer.message.bias_term}
+    bare = {n.name for n in readers if not n.layer.proto.convolution_param.bias_term}
     if not bare:
         return model
     message = NetParameter()
@@ -140,7 +140,7 @@ def _fold_into(
     flips: bool,
     takes_mean: bool,
 ) -> None:
-    """Scale a convolution's weights, turn its channels, and move the mean to its bias."""
+    """Scale a convolution's weights, turn its channels, move the mean to its bias."""
     weights = params[node.params[0]].astype(np.float64)
     scale = np.broadcast_to(np.array(known.scale, np.float64), known.depth)
     if takes_mean:
@@ -188,5 +188,7 @@ def _notes(
             if left.mean
             else "a mean image is no constant."
         )
-        notes.append(f"the mean ({what}) must still be subtracted from {image!r}: {why}")
+        notes.append(
+            f"the mean ({what}) must still be subtracted from {image!r}: {why}"
+        )
     return notes

@@ -51,9 +51,7 @@ def cases(model: Model, free: frozenset[str], seed: int = 0) -> list[Case]:
 
 
 def _sizes(model: Model, free: frozenset[str], index: int) -> dict[str, Shape]:
-    return {
-        name: _resized(shape, free, index) for name, shape in model.inputs.items()
-    }
+    return {name: _resized(shape, free, index) for name, shape in model.inputs.items()}
 
 
 def _resized(shape: Shape, free: frozenset[str], index: int) -> Shape:
@@ -107,6 +105,10 @@ def _indexed_rows(model: Model, name: str) -> int:
     for node in model.graph.nodes:
         if name in node.bottoms and node.type == "Embed":
             return node.layer.rows  # type: ignore[attr-defined]
-        if name in node.bottoms and node.type == "BatchReindex" and node.bottoms[1] == name:
+        if (
+            name in node.bottoms
+            and node.type == "BatchReindex"
+            and node.bottoms[1] == name
+        ):
             return node.bottom_shapes[0][0]
     return 0

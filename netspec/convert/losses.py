@@ -1,4 +1,4 @@
-"""Which layers serve training and measuring only, and what a deployed net has instead."""
+"""Which layers serve training and measuring only, and what takes their place."""
 
 from __future__ import annotations
 

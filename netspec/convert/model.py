@@ -153,9 +153,7 @@ def open_model(
     return _with_weights(model, weights, opening.seed)
 
 
-def _stored_shapes(
-    spec: Located[NetParameter], opening: Opening
-) -> dict[str, Shape]:
+def _stored_shapes(spec: Located[NetParameter], opening: Opening) -> dict[str, Shape]:
     """Shapes of the data tops whose source is at hand, by name."""
     test = filter_net(spec, TEST, opening.level, opening.stages)
     known = known_shapes(test)
@@ -178,7 +176,9 @@ def _with_weights(
         return replace(model, params=drawn, has_weights=False).noted(note)
     held = weights if isinstance(weights, Weights) else read_weights(weights)
     params = transplanted(model.graph, held)
-    files = tuple(dict.fromkeys([*model.files, held.file] if held.file else model.files))
+    files = tuple(
+        dict.fromkeys([*model.files, held.file] if held.file else model.files)
+    )
     return replace(model, params=tuple(params), files=files)
 
 

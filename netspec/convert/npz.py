@@ -81,6 +81,4 @@ def _layers(held: dict[str, Array]) -> list[LayerWeights]:
 
 def _blobs(blobs: dict[int, Array]) -> tuple[StoredBlob | None, ...]:
     last = max(blobs, default=-1)
-    return tuple(
-        StoredBlob(blobs[i]) if i in blobs else None for i in range(last + 1)
-    )
+    return tuple(StoredBlob(blobs[i]) if i in blobs else None for i in range(last + 1))

@@ -12,7 +12,7 @@ import math
 from pathlib import Path
 from typing import Any, TypeVar
 
-from google.protobuf.descriptor import FieldDescriptor as FD
+from google.protobuf import descriptor
 from google.protobuf.message import Message
 
 from netspec.convert.extras import load
@@ -24,6 +24,7 @@ from netspec.spec.locate import Places
 from netspec.spec.upgrade import upgrade_net, upgrade_solver
 from netspec.spec.write import float32_text
 
+FD = descriptor.FieldDescriptor
 M = TypeVar("M", bound=Message)
 Plain = Any
 
@@ -69,7 +70,9 @@ def from_plain(value: Plain, message: M, path: str = "", depth: int = 0) -> M:
         problem = f"{where} is {_kind(value)} where a message's fields are expected."
         raise SpecError(problem, "Write its fields as names and values.")
     if depth > _DEEPEST:
-        raise SpecError(f"{where} is nested too deeply.", f"{_DEEPEST} levels are the most.")
+        raise SpecError(
+            f"{where} is nested too deeply.", f"{_DEEPEST} levels are the most."
+        )
     fields = message.DESCRIPTOR.fields_by_name
     for name, held in value.items():
         if name not in fields:
@@ -80,7 +83,7 @@ def from_plain(value: Plain, message: M, path: str = "", depth: int = 0) -> M:
     return message
 
 
-def _set(message: Message, field: FD, value: Plain, path: str, depth: int) -> None:
+def _set(message: Message, field: Any, value: Plain, path: str, depth: int) -> None:
     if field.has_presence:
         if field.message_type is not None:
             held = getattr(message, field.name)
@@ -105,7 +108,9 @@ def _scalar(field: FD, value: Plain, path: str) -> Any:
     except (ValueError, TypeError):
         found = None
     if found is None:
-        raise SpecError(f"{path} is {_kind(value)}: {value!r}.", f"It must be {_wanted(field)}.")
+        raise SpecError(
+            f"{path} is {_kind(value)}: {value!r}.", f"It must be {_wanted(field)}."
+        )
     return found
 
 
@@ -138,9 +143,12 @@ def _wanted(field: FD) -> str:
     if field.enum_type is not None:
         return f"one of {', '.join(field.enum_type.values_by_name)}"
     kinds = {
-        FD.TYPE_FLOAT: "a number", FD.TYPE_DOUBLE: "a number", FD.TYPE_BOOL: "true or false",
-        FD.TYPE_STRING: "a text", FD.TYPE_BYTES: "a text in base64",
-    }  # fmt: skip
+        FD.TYPE_FLOAT: "a number",
+        FD.TYPE_DOUBLE: "a number",
+        FD.TYPE_BOOL: "true or false",
+        FD.TYPE_STRING: "a text",
+        FD.TYPE_BYTES: "a text in base64",
+    }
     return kinds.get(field.type, "a whole number of its range")
 
 
@@ -166,7 +174,9 @@ def read_plain(path: str | Path, yaml: bool) -> Plain:
         raise DataError(f"{error.msg}.", "Correct the JSON.", place=place) from None
     except RecursionError:
         problem = "the JSON is nested too deeply."
-        raise DataError(problem, "A net has few levels.", place=Place(str(path))) from None
+        raise DataError(
+            problem, "A net has few levels.", place=Place(str(path))
+        ) from None
 
 
 def _read_yaml(path: str | Path) -> Plain:
@@ -175,7 +185,11 @@ def _read_yaml(path: str | Path) -> Plain:
         return yaml.safe_load(Path(path).read_text())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
+        place = (
+            Place(str(path), mark.line + 1, mark.column + 1)
+            if mark
+            else Place(str(path))
+        )
         problem = f"{getattr(error, 'problem', None) or 'this is no YAML'}."
         raise DataError(problem, "Correct the YAML.", place=place) from None
 

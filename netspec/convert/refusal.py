@@ -9,7 +9,7 @@ from netspec.errors import SpecError
 from netspec.graph import Node
 
 
-class Unsupported(Exception):
+class UnsupportedError(Exception):
     """Raised for one layer: why the target has no words for it, and what to do."""
 
     def __init__(self, reason: str, remedy: str) -> None:
@@ -17,7 +17,7 @@ class Unsupported(Exception):
         self.reason, self.remedy = reason, remedy
 
 
-class NeedsFixed(Exception):
+class NeedsFixedError(Exception):
     """Raised for one layer that can be expressed only at sizes known beforehand.
 
     Args:
@@ -34,7 +34,7 @@ class Refusal:
     """One layer that was refused."""
 
     node: Node
-    cause: Unsupported
+    cause: UnsupportedError
 
     def __str__(self) -> str:
         node = self.node
@@ -50,4 +50,30 @@ def refuse(target: str, refusals: Sequence[Refusal]) -> SpecError:
     return SpecError(
         "\n".join([f"{target} cannot express {count}:", *lines]),
         "\n  ".join(remedies),
+    )
+
+
+_STATES = (
+    "it keeps its states from one pass to the next, and sees its cont at each step"
+)
+_DATA = "how much it gives depends on the data"
+_REASONS = {
+    "DetectionOutput": f"{_DATA}, and no runtime's NonMaxSuppression has its options",
+    "Filter": _DATA,
+    "LSTM": _STATES,
+    "LSTMUnit": _STATES,
+    "PSROIPooling": "no runtime has an operator for it",
+    "Python": "its code is the user's own",
+    "RNN": _STATES,
+    "ROIPooling": "runtimes round its regions differently, where they have it",
+}
+
+
+def unknown_layer(kind: str, target: str) -> UnsupportedError:
+    """An error about a layer type that no emitter knows."""
+    reason = _REASONS.get(kind, f"{target} has nothing that computes the same")
+    return UnsupportedError(
+        f"{reason}.",
+        "End the net before it (the blob before it is an output then), and compute it "
+        "in your own code.",
     )

@@ -102,7 +102,9 @@ def _tensor(data: memoryview, name: str, held: Any, place: Place) -> Array:
         shape = tuple(int(n) for n in held["shape"])
         start, stop = (int(n) for n in held["data_offsets"])
     except (KeyError, TypeError, ValueError):
-        raise _damaged(place, f"tensor {name!r} is not described as tensors are") from None
+        raise _damaged(
+            place, f"tensor {name!r} is not described as tensors are"
+        ) from None
     fits = 0 <= start <= stop <= len(data) and min(shape, default=1) >= 0
     if not fits or count(shape) * dtype.itemsize != stop - start:
         raise _damaged(place, f"tensor {name!r} does not fit its place in the file")
@@ -145,7 +147,9 @@ def _ordered(tensors: Mapping[str, Array], order: str) -> Iterator[LayerWeights]
     try:
         entries = [(str(a), str(b), list(c)) for a, b, c in json.loads(order)]
     except (ValueError, TypeError):
-        raise DataError(f"the metadata {LAYERS!r} is damaged.", "Make the file again.") from None
+        raise DataError(
+            f"the metadata {LAYERS!r} is damaged.", "Make the file again."
+        ) from None
     for name, kind, names in entries:
         found = [tensors.get(n) if n is not None else None for n in names]
         blobs = tuple(None if a is None else StoredBlob(a) for a in found)

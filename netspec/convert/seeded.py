@@ -17,7 +17,21 @@ from netspec.shapes import count
 
 Array = Any
 
-_NORMALISERS = ("BatchNorm", "BN")
+# Which parameters are sums of means, sums of variances, what divides both; a scale.
+_ROLES: dict[str, dict[int, str]] = {
+    "BatchNorm": {0: "mean", 1: "variance", 2: "factor", 3: "scale"},
+    "BN": {0: "scale", 2: "mean", 3: "variance"},
+    "Scale": {0: "scale"},
+    "Normalize": {0: "scale"},
+    "PReLU": {0: "slope"},
+}
+_RANGES = {
+    "mean": (-0.2, 0.2),
+    "variance": (0.5, 2.0),
+    "scale": (0.5, 1.5),
+    "slope": (0.1, 0.4),
+    "": (-0.1, 0.1),
+}
 _FACTOR = 999.98236  # what Caffe's own BatchNorm arrives at after many iterations
 
 
@@ -30,21 +44,12 @@ def seeded_params(graph: Graph, seed: int = 0) -> list[Array]:
 def _draw(param: Param, node: Node, seed: int) -> Array:
     digest = hashlib.sha256(f"{seed}/{param.key}".encode()).digest()
     random = np.random.Generator(np.random.Philox(int.from_bytes(digest[:8], "little")))
-    if node.type in _NORMALISERS and param.index in (0, 1, 2):
-        return _statistic(random, node.type, param)
-    if len(param.shape) >= 2:
+    role = _ROLES.get(node.type, {}).get(param.index, "")
+    if role == "factor":
+        return np.full(param.shape, _FACTOR, np.float32)
+    if not role and len(param.shape) >= 2:
         spread = np.float32(np.sqrt(2 / count(param.shape, 1)))
         return random.standard_normal(param.shape, np.float32) * spread
-    if node.type in ("Scale", "PReLU", "Normalize") and param.index == 0:
-        low, high = (0.1, 0.4) if node.type == "PReLU" else (0.5, 1.5)
-        return random.uniform(low, high, param.shape).astype(np.float32)
-    return random.uniform(-0.1, 0.1, param.shape).astype(np.float32)
-
-
-def _statistic(random: np.random.Generator, kind: str, param: Param) -> Array:
-    """Sums of means and of variances, and what divides both."""
-    if kind == "BatchNorm" and param.index == 2:
-        return np.full(param.shape, _FACTOR, np.float32)
-    low, high = ((-0.2, 0.2), (0.5, 2.0), (-0.2, 0.2))[param.index]
-    factor = _FACTOR if kind == "BatchNorm" else 1.0
-    return (random.uniform(low, high, param.shape) * factor).astype(np.float32)
+    summed = node.type == "BatchNorm" and role in ("mean", "variance")
+    values = random.uniform(*_RANGES[role], param.shape)
+    return (values * (_FACTOR if summed else 1.0)).astype(np.float32)

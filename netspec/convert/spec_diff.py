@@ -44,7 +44,9 @@ def spec_changes(first: Message, second: Message) -> list[Change]:
 
 
 def _net_changes(first: NetParameter, second: NetParameter) -> Iterator[Change]:
-    rest = [{k: v for k, v in to_plain(m).items() if k != "layer"} for m in (first, second)]
+    rest = [
+        {k: v for k, v in to_plain(m).items() if k != "layer"} for m in (first, second)
+    ]
     yield from _value_changes("net ", *rest)
     ours, theirs = _by_name(first), _by_name(second)
     for key, layer in ours.items():
@@ -90,7 +92,9 @@ def _value_changes(where: str, one: Any, two: Any) -> Iterator[Change]:
     if isinstance(one, dict) and isinstance(two, dict):
         for key in dict.fromkeys((*one, *two)):
             joint = "" if not where or where.endswith(" ") else "."
-            yield from _value_changes(f"{where}{joint}{key}", one.get(key), two.get(key))
+            yield from _value_changes(
+                f"{where}{joint}{key}", one.get(key), two.get(key)
+            )
     elif one != two:
         yield Change(where.strip(), _text(one), _text(two))
 

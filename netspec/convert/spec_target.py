@@ -56,14 +56,22 @@ def _certificate(request: Request, message: Message) -> Certificate:
         (hash_file(request.source),),
         (hash_file(request.out),),
         tools("protobuf"),
-        (Trial("every field, read back", {}, tuple(_compared(parts, others, message == again))),),
+        (
+            Trial(
+                "every field, read back",
+                {},
+                tuple(_compared(parts, others, message == again)),
+            ),
+        ),
         tolerance=0.0,
     )
 
 
 def _compared(parts: Any, others: Any, whole: bool) -> list[Difference]:
     found = [
-        Difference(getattr(a, "name", "") or "solver", (), problem="" if a == b else "differs")
+        Difference(
+            getattr(a, "name", "") or "solver", (), problem="" if a == b else "differs"
+        )
         for a, b in zip(parts, others)
     ]
     return [*found, Difference("the whole", (), problem="" if whole else "differs")]

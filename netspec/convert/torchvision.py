@@ -77,7 +77,10 @@ def _layers(tensors: Mapping[str, Array]) -> Iterator[tuple[str, list[Array]]]:
             yield "BatchNorm", [held["running_mean"], held["running_var"], factor]
             yield "Scale", affine
         else:
-            yield ("Convolution" if held["weight"].ndim == 4 else "InnerProduct"), affine
+            yield (
+                ("Convolution" if held["weight"].ndim == 4 else "InnerProduct"),
+                affine,
+            )
 
 
 def _counted(kinds: list[str]) -> str:

@@ -38,7 +38,9 @@ _WITH_METADATA = (".safetensors", ".npz")
 Writer = Callable[[Path, Weights, NetParameter, dict[str, str]], None]
 
 
-def _convert(request: Request, write: Writer, packages: tuple[str, ...] = ()) -> Outcome:
+def _convert(
+    request: Request, write: Writer, packages: tuple[str, ...] = ()
+) -> Outcome:
     weights = _weights(request)
     net = _net(request, weights)
     known = _preprocess(request, net, _depth(weights))
@@ -51,9 +53,7 @@ def _convert(request: Request, write: Writer, packages: tuple[str, ...] = ()) ->
     return Outcome(tuple(files), (), _certificate(request, weights, packages))
 
 
-def _preprocess(
-    request: Request, net: NetParameter, depth: int
-) -> Preprocess | None:
+def _preprocess(request: Request, net: NetParameter, depth: int) -> Preprocess | None:
     """What is told, stands beside the source or in it, or its data layer says."""
     sources = [f for f in (request.weights, request.source) if f]
     own = None
@@ -193,7 +193,9 @@ def _to_hdf5(
 def _to_caffemodel(
     path: Path, weights: Weights, net: NetParameter, texts: dict[str, str]
 ) -> None:
-    arrays = {n: [a for a in held if a is not None] for n, held in _arrays(weights).items()}
+    arrays = {
+        n: [a for a in held if a is not None] for n, held in _arrays(weights).items()
+    }
     write_caffemodel(path, _once(net), {n: held for n, held in arrays.items() if held})
 
 

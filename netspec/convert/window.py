@@ -17,9 +17,7 @@ from __future__ import annotations
 from netspec.backends.base import PoolingGeometry
 
 
-def end_padding(
-    geo: PoolingGeometry, axis: int, ceil: bool, free: bool
-) -> int | None:
+def end_padding(geo: PoolingGeometry, axis: int, ceil: bool, free: bool) -> int | None:
     """Padding behind the image along one axis, for a runtime that rounds down.
 
     Args:

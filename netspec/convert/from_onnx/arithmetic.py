@@ -110,7 +110,9 @@ def log_softmax(step: Step) -> None:
     axis = step.axis(-1 if step.opset >= 13 else 1)
     inner = f"{step.y}/softmax"
     fields = {} if axis == 1 else {"axis": axis}
-    step.net.add("Softmax", f"{step.name}/softmax", [step.x], [inner], softmax_param=fields)
+    step.net.add(
+        "Softmax", f"{step.name}/softmax", [step.x], [inner], softmax_param=fields
+    )
     step.net.add("Log", step.name, [inner], [step.y])
 
 
@@ -253,10 +255,16 @@ def batch_normalization(step: Step) -> None:
 def gemm(step: Step) -> None:
     """InnerProduct."""
     attrs = step.attrs
-    if attrs.get("transA", 0) or attrs.get("alpha", 1.0) != 1 or attrs.get("beta", 1.0) != 1:
+    if (
+        attrs.get("transA", 0)
+        or attrs.get("alpha", 1.0) != 1
+        or attrs.get("beta", 1.0) != 1
+    ):
         raise step.refusal("it has transA, alpha or beta")
     weight = step.known(1)
-    inner_product(step, weight if attrs.get("transB", 0) else weight.T, step.known(2), 1)
+    inner_product(
+        step, weight if attrs.get("transB", 0) else weight.T, step.known(2), 1
+    )
 
 
 @imports("MatMul")
@@ -352,7 +360,10 @@ def _open(dims: list[int], whole: Shape) -> list[int]:
     Caffe's 0 and ONNX's mean the same; netspec's shapes are all known here, so that
     what is not the batch may be a number.
     """
-    return [d if d == -1 or (d == 0 and not i) else n for i, (d, n) in enumerate(zip(dims, whole))]
+    return [
+        d if d == -1 or (d == 0 and not i) else n
+        for i, (d, n) in enumerate(zip(dims, whole))
+    ]
 
 
 def _shape_of(shape: Shape, dims: list[int]) -> Shape:
@@ -366,7 +377,7 @@ def _shape_of(shape: Shape, dims: list[int]) -> Shape:
 @imports("Squeeze", "Unsqueeze")
 def squeeze(step: Step) -> None:
     """Reshape, by axes of extent 1."""
-    axes = step.attrs.get("axes") if step.opset < 13 else step.known(1)
+    axes: Any = step.attrs.get("axes") if step.opset < 13 else step.known(1)
     shape = list(step.shape)
     if step.node.op == "Unsqueeze":
         final = step.rank + len(axes)

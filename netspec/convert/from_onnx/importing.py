@@ -17,7 +17,7 @@ from netspec.convert.from_onnx.operators import IMPORTERS, Step
 from netspec.convert.from_onnx.reading import OnnxModel, OnnxNode, closed, read_onnx
 from netspec.convert.model import Model, transplanted
 from netspec.convert.preprocessing import KEY, from_metadata
-from netspec.convert.refusal import Unsupported
+from netspec.convert.refusal import UnsupportedError
 from netspec.errors import NetspecError, Place, SpecError
 from netspec.graph import build_graph
 from netspec.proto import TEST, NetParameter
@@ -70,7 +70,9 @@ def import_onnx(path: str | Path, shapes: Mapping[str, Shape] | None = None) -> 
     return read_import(path, shapes).model
 
 
-def read_import(path: str | Path, shapes: Mapping[str, Shape] | None = None) -> Imported:
+def read_import(
+    path: str | Path, shapes: Mapping[str, Shape] | None = None
+) -> Imported:
     """The same, with what a comparison needs."""
     onnx = read_onnx(path)
     net = NetBuilder(onnx.name, dict(onnx.constants))
@@ -90,7 +92,7 @@ def read_import(path: str | Path, shapes: Mapping[str, Shape] | None = None) -> 
 def _walk(onnx: OnnxModel, net: NetBuilder) -> None:
     """Add a layer for every operator that is not known beforehand."""
     pads: dict[str, tuple[Shape, Shape]] = {}
-    refusals: list[tuple[OnnxNode, Unsupported]] = []
+    refusals: list[tuple[OnnxNode, UnsupportedError]] = []
     lost: set[str] = set()
     for node in _with_biases(onnx):
         if lost & set(node.inputs):
@@ -99,12 +101,11 @@ def _walk(onnx: OnnxModel, net: NetBuilder) -> None:
         try:
             if not _folded(node, net):
                 _import(Step(node, net, onnx.opset, pads))
-        except Unsupported as cause:
+        except UnsupportedError as cause:
             refusals.append((node, cause))
             lost.update(node.outputs)
         except NetspecError as error:
-            cause = Unsupported(error.problem, error.remedy)
-            refusals.append((node, cause))
+            refusals.append((node, UnsupportedError(error.problem, error.remedy)))
             lost.update(node.outputs)
     if refusals:
         raise _refused(onnx, refusals)
@@ -116,11 +117,15 @@ def _import(step: Step) -> None:
     padded = [n for n in step.node.inputs if step.net.value(n) in step.pads]
     takes = step.node.op in ("Conv", "ConvTranspose", "AveragePool", "MaxPool", "Pad")
     if padded and not takes:
-        raise step.refusal("the zeros padded around its input have no layer to be part of")
+        raise step.refusal(
+            "the zeros padded around its input have no layer to be part of"
+        )
     IMPORTERS[step.node.op](step)
 
 
-def _refused(onnx: OnnxModel, refusals: list[tuple[OnnxNode, Unsupported]]) -> SpecError:
+def _refused(
+    onnx: OnnxModel, refusals: list[tuple[OnnxNode, UnsupportedError]]
+) -> SpecError:
     lines = [f"  {n.op} {n.name!r}: {cause.reason}" for n, cause in refusals]
     count = f"{len(refusals)} operator" + ("s" if len(refusals) > 1 else "")
     remedies = dict.fromkeys(cause.remedy for _, cause in refusals if cause.remedy)
@@ -256,7 +261,7 @@ def _tidied(net: NetParameter) -> NetParameter:
     """The net without settings that say nothing."""
     for layer in net.layer:
         for field, value in layer.ListFields():
-            if field.message_type is not None and field.has_presence:
-                if not value.ListFields():
-                    layer.ClearField(field.name)
+            single = field.message_type is not None and field.has_presence
+            if single and not value.ListFields():
+                layer.ClearField(field.name)
     return net

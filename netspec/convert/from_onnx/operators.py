@@ -8,7 +8,7 @@ from typing import Any
 
 from netspec.convert.from_onnx.building import NetBuilder
 from netspec.convert.from_onnx.reading import OnnxNode
-from netspec.convert.refusal import Unsupported
+from netspec.convert.refusal import UnsupportedError
 from netspec.registry import Registry
 from netspec.shapes import Shape
 
@@ -73,11 +73,11 @@ class Step:
         """Input *index*, "" where it is left out."""
         return self.node.inputs[index] if index < len(self.node.inputs) else ""
 
-    def known(self, index: int) -> Array | None:
+    def known(self, index: int) -> Any:
         """The array of input *index*, None where it is left out.
 
         Raises:
-            Unsupported: it is computed.
+            UnsupportedError: it is computed.
         """
         name = self.input(index)
         if not name:
@@ -90,9 +90,9 @@ class Step:
         """The attribute ``axis``, from the front."""
         return int(self.attrs.get("axis", default)) % max(1, self.rank)
 
-    def refusal(self, reason: str) -> Unsupported:
+    def refusal(self, reason: str) -> UnsupportedError:
         """An error about this operator."""
-        return Unsupported(f"{reason}.", _REMEDY)
+        return UnsupportedError(f"{reason}.", _REMEDY)
 
     def same(self, index: int = 0) -> None:
         """The output is the input."""

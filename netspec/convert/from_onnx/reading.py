@@ -66,7 +66,9 @@ def read_onnx(path: str | Path) -> OnnxModel:
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         problem = f"the ONNX file cannot be read: {reason}."
-        raise DataError(problem, "The file is damaged: make it again.", place=place) from None
+        raise DataError(
+            problem, "The file is damaged: make it again.", place=place
+        ) from None
     graph = model.graph
     constants = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
     return OnnxModel(
@@ -86,7 +88,11 @@ def _node(onnx: Any, node: Any, index: int) -> OnnxNode:
     for a in node.attribute:
         value = onnx.helper.get_attribute_value(a)
         attrs[a.name] = value.decode() if isinstance(value, bytes) else value
-    op = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+    op = (
+        node.op_type
+        if node.domain in ("", "ai.onnx")
+        else f"{node.domain}.{node.op_type}"
+    )
     name = node.name or f"{op}_{index}"
     return OnnxNode(op, name, list(node.input), list(node.output), attrs, node)
 

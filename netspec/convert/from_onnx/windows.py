@@ -18,7 +18,9 @@ def _ints(step: Step, name: str, axes: int, default: int) -> Shape:
     return tuple(int(n) for n in step.attrs.get(name, [default] * axes))
 
 
-def _pads(step: Step, kernel: Shape, dilation: Shape, stride: Shape) -> tuple[Shape, Shape]:
+def _pads(
+    step: Step, kernel: Shape, dilation: Shape, stride: Shape
+) -> tuple[Shape, Shape]:
     """Zeros before and behind the image, those of a Pad operator in front included."""
     axes = len(kernel)
     mode = step.attrs.get("auto_pad", "NOTSET")
@@ -45,7 +47,11 @@ def _same_pads(
 def _window(kernel: Shape, stride: Shape, pad: Shape) -> dict[str, Any]:
     """Fields for a window; those of two sides that differ one by one."""
     fields: dict[str, Any] = {}
-    names = (("kernel", "kernel_size", kernel), ("stride", "stride", stride), ("pad", "pad", pad))
+    names = (
+        ("kernel", "kernel_size", kernel),
+        ("stride", "stride", stride),
+        ("pad", "pad", pad),
+    )
     for stem, both, values in names:
         neutral = {"kernel": None, "stride": 1, "pad": 0}[stem]
         if set(values) == {neutral}:
@@ -62,7 +68,10 @@ def _convolution(step: Step, kind: str) -> None:
     weight = weights[0]
     axes = weight.ndim - 2
     kernel = tuple(weight.shape[2:])
-    stride, dilation = _ints(step, "strides", axes, 1), _ints(step, "dilations", axes, 1)
+    stride, dilation = (
+        _ints(step, "strides", axes, 1),
+        _ints(step, "dilations", axes, 1),
+    )
     begins, ends = _pads(step, kernel, dilation, stride)
     if begins != ends and not _harmless(step, kernel, stride, dilation, begins, ends):
         raise step.refusal(f"its padding differs before {begins} and behind {ends}")
@@ -78,7 +87,9 @@ def _convolution(step: Step, kind: str) -> None:
     else:
         fields |= {"kernel_size": kernel, "stride": stride, "pad": begins}
     if set(dilation) != {1}:
-        fields["dilation"] = [dilation[0]] if len(set(dilation)) == 1 else list(dilation)
+        fields["dilation"] = (
+            [dilation[0]] if len(set(dilation)) == 1 else list(dilation)
+        )
     fields |= {"group": group} if group > 1 else {}
     given = [w for w in weights if w is not None]
     fields |= {} if len(given) > 1 else {"bias_term": False}
@@ -88,7 +99,12 @@ def _convolution(step: Step, kind: str) -> None:
 
 
 def _harmless(
-    step: Step, kernel: Shape, stride: Shape, dilation: Shape, begins: Shape, ends: Shape
+    step: Step,
+    kernel: Shape,
+    stride: Shape,
+    dilation: Shape,
+    begins: Shape,
+    ends: Shape,
 ) -> bool:
     """Whether the extra padding behind is never reached by a window."""
     for n, k, s, d, p, e in zip(step.shape[2:], kernel, stride, dilation, begins, ends):
@@ -132,7 +148,10 @@ def _pool(step: Step, method: int) -> None:
 def _check_average(step: Step, begins: Shape, ends: Shape) -> None:
     """Caffe counts padding, but not what lies beyond it."""
     counts = bool(step.attrs.get("count_include_pad", 0))
-    own = any(_ints(step, "pads", 4, 0)) or step.attrs.get("auto_pad", "NOTSET") != "NOTSET"
+    own = (
+        any(_ints(step, "pads", 4, 0))
+        or step.attrs.get("auto_pad", "NOTSET") != "NOTSET"
+    )
     if not own or (counts and begins == ends and not step.attrs.get("ceil_mode", 0)):
         return
     behind = step.pads.get(step.net.value(step.x), ((0, 0), (0, 0)))[1]
@@ -141,7 +160,9 @@ def _check_average(step: Step, begins: Shape, ends: Shape) -> None:
     raise step.refusal("it does not count its padding as Caffe does")
 
 
-def _round_mode(step: Step, kernel: Shape, stride: Shape, begins: Shape, ends: Shape) -> int:
+def _round_mode(
+    step: Step, kernel: Shape, stride: Shape, begins: Shape, ends: Shape
+) -> int:
     """Rounding under which Caffe has the same windows; up, where both have."""
     up = bool(step.attrs.get("ceil_mode", 0))
     wanted = []
@@ -156,7 +177,9 @@ def _round_mode(step: Step, kernel: Shape, stride: Shape, begins: Shape, ends: S
         found = [pooling_size(*a, ceil=mode == CEIL, padded=any(begins)) for a in axes]
         if found == wanted:
             return mode
-    raise step.refusal(f"no padding of Caffe's gives its {wanted[0]} x {wanted[1]} windows")
+    raise step.refusal(
+        f"no padding of Caffe's gives its {wanted[0]} x {wanted[1]} windows"
+    )
 
 
 @imports("MaxPool")

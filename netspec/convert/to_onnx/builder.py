@@ -49,7 +49,12 @@ class Builder:
         return found
 
     def node(
-        self, op: str, name: str, inputs: Sequence[str], outputs: Sequence[str], **attrs: Any
+        self,
+        op: str,
+        name: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        **attrs: Any,
     ) -> None:
         """Add one operator; attributes that are None are left out."""
         given = {k: v for k, v in attrs.items() if v is not None}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from netspec.convert.refusal import Unsupported
 from netspec.convert.to_onnx.emission import Emission, emits
 from netspec.convert.to_onnx.shaping import reshape
 from netspec.proto import ReductionParameter
@@ -112,15 +111,6 @@ def _along_axis(e: Emission, values: str, indices: str) -> None:
         e.out("Identity", [values])
     else:
         e.out("Cast", [indices], to=FLOAT)
-
-
-@emits("Filter")
-def filter_(e: Emission) -> None:
-    """Compress: rows whose selector is not 0."""
-    raise Unsupported(
-        "the number of rows that it lets through depends on the data.",
-        "Take the blobs before it, and select afterwards.",
-    )
 
 
 @emits("Im2col")

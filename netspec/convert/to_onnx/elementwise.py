@@ -113,7 +113,12 @@ def log(e: Emission) -> None:
     """log(shift + scale x) to a base."""
     param = e.message.log_param
     base = log_of_base(param.base, "log_param.base")
-    steps = [("Mul", param.scale), ("Add", param.shift), ("Log", None), ("Mul", 1 / base)]
+    steps = [
+        ("Mul", param.scale),
+        ("Add", param.shift),
+        ("Log", None),
+        ("Mul", 1 / base),
+    ]
     neutral = {"Mul": 1, "Add": 0, "Log": 1}
     chain(e, e.bottoms[0], [s for s in steps if s[1] != neutral[s[0]]])
 

@@ -9,7 +9,13 @@ from typing import Any
 
 from netspec.convert.freedom import Freedom, find_freedom
 from netspec.convert.model import Model
-from netspec.convert.refusal import NeedsFixed, Refusal, Unsupported, refuse
+from netspec.convert.refusal import (
+    NeedsFixedError,
+    Refusal,
+    UnsupportedError,
+    refuse,
+    unknown_layer,
+)
 from netspec.convert.to_onnx import (
     dense,
     elementwise,
@@ -59,15 +65,15 @@ def export(model: Model, wanted: frozenset[str]) -> Exported:
     while True:
         try:
             return _Export(model, freedom).run()
-        except _Fix as fix:
+        except _FixError as fix:
             reason = f"layer {fix.node.name!r}: {fix.cause.reason}."
             freedom = freedom.without(fix.cause.what, reason, model)
 
 
-class _Fix(Exception):
+class _FixError(Exception):
     """A layer needs a batch or size that is known."""
 
-    def __init__(self, node: Node, cause: NeedsFixed) -> None:
+    def __init__(self, node: Node, cause: NeedsFixedError) -> None:
         super().__init__(cause.reason)
         self.node, self.cause = node, cause
 
@@ -130,10 +136,10 @@ class _Export:
         )
         try:
             _emitter(node)(emission)
-        except Unsupported as cause:
+        except UnsupportedError as cause:
             self.refusals.append(Refusal(node, cause))
-        except NeedsFixed as cause:
-            raise _Fix(node, cause) from None
+        except NeedsFixedError as cause:
+            raise _FixError(node, cause) from None
         self.values.update(zip(node.tops, tops))
 
     def _fresh(self, node: Node, top: str) -> str:
@@ -159,6 +165,7 @@ class _Export:
         if name in self.model.graph.inputs:
             out = self.builder.reserve(f"{name}_out")
             self.builder.node("Identity", f"{out}/Identity", [value], [out])
+            self.values[name] = out
             return out
         return name
 
@@ -174,9 +181,5 @@ def _transparent(node: Node) -> bool:
 
 def _emitter(node: Node):  # type: ignore[no-untyped-def]
     if node.type not in EMITTERS:
-        raise Unsupported(
-            "ONNX has no operator for it that computes the same.",
-            "End the net before these layers (the blob before them is an output then), "
-            "and compute them in your own code.",
-        )
+        raise unknown_layer(node.type, "ONNX")
     return EMITTERS[node.type]

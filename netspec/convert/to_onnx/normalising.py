@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from netspec.convert.to_onnx.emission import Emission, emits
+from netspec.convert.refusal import UnsupportedError
 from netspec.convert.statistics import stored_statistics
+from netspec.convert.to_onnx.emission import Emission, emits
 
 
 @emits("BatchNorm")
@@ -13,20 +14,29 @@ def batch_norm(e: Emission) -> None:
     """BatchNormalization by the stored statistics, or by the batch's own."""
     eps = float(e.layer.eps)
     if not e.layer.uses_stored:
-        axes = [axis for axis in range(len(e.shape)) if axis != 1]
-        _normalise(e, axes, eps)
+        _by_the_batch(e, eps)
         return
     mean, variance = stored_statistics(e.params)
-    ones, zeros = np.ones_like(mean), np.zeros_like(mean)
+    scale = e.params[3] if e.params[3:] else np.ones_like(mean)
+    bias = e.params[4] if e.params[4:] else np.zeros_like(mean)
     name = e.node.name
     inputs = [
         e.bottoms[0],
-        e.builder.weight(f"{name}.scale", ones),
-        e.builder.weight(f"{name}.bias", zeros),
+        e.builder.weight(f"{name}.scale", scale),
+        e.builder.weight(f"{name}.bias", bias),
         e.builder.weight(f"{name}.mean", mean),
         e.builder.weight(f"{name}.variance", variance),
     ]
     e.out("BatchNormalization", inputs, epsilon=eps)
+
+
+def _by_the_batch(e: Emission, eps: float) -> None:
+    if e.params[3:]:
+        raise UnsupportedError(
+            "it has a scale inside and takes the statistics of the batch at hand.",
+            "Set use_global_stats: true.",
+        )
+    _normalise(e, [axis for axis in range(len(e.shape)) if axis != 1], eps)
 
 
 def _centred(e: Emission, axes: list[int]) -> str:

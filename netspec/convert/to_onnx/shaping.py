@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.convert.refusal import NeedsFixed
+from netspec.convert.refusal import NeedsFixedError
 from netspec.convert.to_onnx.emission import Emission, emits
 from netspec.shapes import canonical_axis
 
@@ -14,7 +14,7 @@ def reshape(e: Emission, value: str, top: str | None = None, kept: int = -1) -> 
         kept: leading axes of *value* that are the first bottom's; -1: all.
 
     Raises:
-        NeedsFixed: more than one extent of the result follows the input and is not
+        NeedsFixedError: more than one extent of the result follows the input and is not
             simply the value's at the same place.
     """
     dims = list(e.top_shape)
@@ -26,7 +26,7 @@ def reshape(e: Emission, value: str, top: str | None = None, kept: int = -1) -> 
             dims[axis] = 0 if same and _equal_before(e, axis) else -1
     if dims.count(-1) > 1:
         reason = "more than one extent of what it reshapes to follows the input"
-        raise NeedsFixed(e.loosest(), reason)
+        raise NeedsFixedError(e.loosest(), reason)
     return e.op("Reshape", [value, e.ints(*dims)], top)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from netspec.convert.refusal import NeedsFixed, Unsupported
+from netspec.convert.refusal import NeedsFixedError, UnsupportedError
 from netspec.convert.to_onnx.emission import Emission, emits
 from netspec.convert.window import end_padding
 from netspec.proto import PoolingParameter, SPPParameter
@@ -24,7 +25,7 @@ def _window(e: Emission) -> dict[str, list[int]]:
 def _convolve(e: Emission, op: str) -> None:
     axis = canonical_axis(e.layer.message.axis, len(e.shape))
     if axis != 1:
-        raise Unsupported(
+        raise UnsupportedError(
             f"its channels are axis {axis}.",
             "Only axis 1 can hold the channels there: reshape around the layer.",
         )
@@ -43,7 +44,7 @@ def convolution(e: Emission) -> None:
         zip(geo.input, geo.kernel, geo.pad, geo.dilation), start=2
     ):
         if n + 2 * p < d * (k - 1) + 1:
-            raise Unsupported(
+            raise UnsupportedError(
                 f"its kernel sticks out of the padded input along axis {axis}.",
                 "Give it more padding: Caffe takes zeros there, nobody else does.",
             )
@@ -60,13 +61,24 @@ def deconvolution(e: Emission) -> None:
 def pooling(e: Emission) -> None:
     """MaxPool, AveragePool or their global kin, by exact padding at the far end."""
     param = e.message.pooling_param
-    if param.global_pooling and len(e.tops) == 1:
+    if param.pool == PoolingParameter.STOCHASTIC:
+        _stochastic_pool(e)
+    elif param.global_pooling and len(e.tops) == 1:
         maximum = param.pool == PoolingParameter.MAX
         e.out("GlobalMaxPool" if maximum else "GlobalAveragePool", e.bottoms)
     elif param.pool == PoolingParameter.MAX:
         _max_pool(e)
     else:
-        _average_pool(e)
+        _average_pool(e, e.bottoms[0], e.tops[0])
+
+
+def _stochastic_pool(e: Emission) -> None:
+    """Σ x² / Σ x of each window; 0 where the sum is not above 0."""
+    squares = e.op("Mul", [e.bottoms[0], e.bottoms[0]])
+    over, under = (_average_pool(e, x, None) for x in (squares, e.bottoms[0]))
+    positive = e.op("Greater", [under, e.number(0)])
+    safe = e.op("Where", [positive, under, e.number(1)])
+    e.out("Where", [positive, e.op("Div", [over, safe]), e.number(0)])
 
 
 def _moving(e: Emission) -> list[bool]:
@@ -83,9 +95,9 @@ def _ends(e: Emission) -> list[int]:
         end = end_padding(geo, axis, up, moves)
         if end is None and moves:
             reason = "its stride exceeds its kernel, so that a window may lie outside"
-            raise NeedsFixed("size", reason)
+            raise NeedsFixedError("size", reason)
         if end is None:
-            raise Unsupported(
+            raise UnsupportedError(
                 "its last window lies outside of the input.",
                 "Choose a stride no larger than the kernel.",
             )
@@ -117,7 +129,7 @@ def _plane(e: Emission) -> str:
     return e.op("ReduceProd", [extent], keepdims=1)
 
 
-def _average_pool(e: Emission) -> None:
+def _average_pool(e: Emission, x: str, top: str | None) -> str:
     """Divides by the window clipped to the padded image, as Caffe does.
 
     Where a window reaches beyond the padding, the padding becomes part of the image,
@@ -125,16 +137,16 @@ def _average_pool(e: Emission) -> None:
     """
     geo = e.layer.geometry(e.node.bottom_shapes)
     ends = _ends(e)
-    window = {"kernel_shape": list(geo.kernel), "strides": list(geo.stride)}
+    window: Any = {"kernel_shape": list(geo.kernel), "strides": list(geo.stride)}
     pads = list(geo.pad)
     if not any(pads):
-        e.out("AveragePool", e.bottoms, pads=[0, 0, *ends], **window)
-    elif all(end <= pad for end, pad in zip(ends, pads)):
-        e.out("AveragePool", e.bottoms, pads=[*pads, *ends], count_include_pad=1, **window)
-    else:
-        padded = e.op("Pad", [e.bottoms[0], e.ints(0, 0, *pads, 0, 0, *pads)])
-        beyond = [max(0, end - pad) for end, pad in zip(ends, pads)]
-        e.out("AveragePool", [padded], pads=[0, 0, *beyond], **window)
+        return e.op("AveragePool", [x], top, pads=[0, 0, *ends], **window)
+    if all(end <= pad for end, pad in zip(ends, pads)):
+        both = [*pads, *ends]
+        return e.op("AveragePool", [x], top, pads=both, count_include_pad=1, **window)
+    padded = e.op("Pad", [x, e.ints(0, 0, *pads, 0, 0, *pads)])
+    beyond = [max(0, end - pad) for end, pad in zip(ends, pads)]
+    return e.op("AveragePool", [padded], top, pads=[0, 0, *beyond], **window)
 
 
 @emits("LRN")
@@ -171,18 +183,18 @@ def spp(e: Emission) -> None:
         e.out("Concat", flat, axis=1)
 
 
-def _levels(e: Emission) -> Sequence[object]:
+def _levels(e: Emission) -> Sequence[Any]:
     return [level.geometry for level in e.layer.geometry(e.node.bottom_shapes)]
 
 
-def _level(e: Emission, geo, maximum: bool) -> str:  # type: ignore[no-untyped-def]
+def _level(e: Emission, geo: Any, maximum: bool) -> str:  # type: ignore[no-untyped-def]
     ends = [end_padding(geo, axis, True, False) for axis in (0, 1)]
     if None in ends:
-        raise Unsupported(
+        raise UnsupportedError(
             "a window of its pyramid lies outside of the image.",
             "Choose a smaller pyramid_height.",
         )
-    window = {"kernel_shape": list(geo.kernel), "strides": list(geo.stride)}
+    window: Any = {"kernel_shape": list(geo.kernel), "strides": list(geo.stride)}
     pads = list(geo.pad)
     if maximum:
         return e.op("MaxPool", e.bottoms, pads=[*pads, *ends], **window)

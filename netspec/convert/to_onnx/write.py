@@ -31,7 +31,9 @@ _WORTH_MOVING = 1024  # bytes; smaller tensors stay in the model
 Pieces = list[bytes | Values]
 
 
-def write_onnx(exported: Exported, path: str | Path, limit: int = LARGEST) -> list[Path]:
+def write_onnx(
+    exported: Exported, path: str | Path, limit: int = LARGEST
+) -> list[Path]:
     """Write the file, and a second one for the weights of a model above *limit* bytes.
 
     Returns:
@@ -117,7 +119,7 @@ def _tensor(weight: Weight) -> Pieces:
 
 
 def _write_data(path: Path, weights: tuple[Weight, ...]) -> list[Pieces]:
-    """Write the large tensors one after another; the TensorProtos that point to them."""
+    """Write the large tensors one after another; TensorProtos that point to them."""
     tensors = []
     with replacing(path) as temporary, temporary.open("wb") as file:
         for weight in weights:
@@ -126,7 +128,9 @@ def _write_data(path: Path, weights: tuple[Weight, ...]) -> list[Pieces]:
                 tensors.append(_tensor(weight))
                 continue
             file.write(b"\0" * (-file.tell() % _ALIGNMENT))
-            tensors.append([_head(weight) + _pointer(path.name, file.tell(), len(values))])
+            tensors.append(
+                [_head(weight) + _pointer(path.name, file.tell(), len(values))]
+            )
             write_pieces(file, [values])
     return tensors
 

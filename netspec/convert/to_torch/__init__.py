@@ -1,1 +1,1 @@
-"""PyTorch export: a module that reads as if a person had written it, and its weights."""
+"""PyTorch export: a module that reads as a person would write it, and its weights."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.convert.freedom import BATCH, SIZE, Freedom
-from netspec.convert.refusal import NeedsFixed
+from netspec.convert.refusal import NeedsFixedError
 from netspec.convert.to_torch.writer import Writer
 from netspec.graph import Node
 from netspec.registry import Registry
@@ -82,12 +82,12 @@ class Emission:
         """Refuse freedom along some axes of a blob.
 
         Raises:
-            NeedsFixed: one of them follows the input.
+            NeedsFixedError: one of them follows the input.
         """
         moving = [axis for axis in axes if self.varies(blob)[axis]]
         if moving:
             only_batch = moving == [0] and BATCH in self.freedom.free
-            raise NeedsFixed(BATCH if only_batch else self.loosest(), reason)
+            raise NeedsFixedError(BATCH if only_batch else self.loosest(), reason)
 
     def loosest(self) -> str:
         """What to fix first: the size of images, then the batch."""

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from netspec.convert.freedom import Freedom, find_freedom
 from netspec.convert.model import Model
-from netspec.convert.refusal import NeedsFixed, Refusal, Unsupported, refuse
+from netspec.convert.refusal import (
+    NeedsFixedError,
+    Refusal,
+    UnsupportedError,
+    refuse,
+    unknown_layer,
+)
 from netspec.convert.to_torch import layers, windows
 from netspec.convert.to_torch.emission import EMITTERS, Emission
 from netspec.convert.to_torch.writer import Writer
@@ -49,7 +56,7 @@ def export(model: Model, wanted: frozenset[str]) -> Source:
         walk = _Export(model, freedom)
         try:
             return walk.run()
-        except NeedsFixed as cause:
+        except NeedsFixedError as cause:
             reason = f"layer {walk.at!r}: {cause.reason}."
             freedom = freedom.without(cause.what, reason, model)
 
@@ -73,7 +80,7 @@ class _Export:
             if node.type == "Input":
                 self.blobs.update({t: self.writer.variables.of(t) for t in node.tops})
             elif node.type == "Split":
-                self.blobs.update({t: self.blobs[node.bottoms[0]] for t in node.tops})
+                self.blobs.update(dict.fromkeys(node.tops, self.blobs[node.bottoms[0]]))
             else:
                 self._try(node)
         if self.refusals:
@@ -93,7 +100,7 @@ class _Export:
     def _try(self, node: Node) -> None:
         try:
             self._emit(node)
-        except Unsupported as cause:
+        except UnsupportedError as cause:
             self.refusals.append(Refusal(node, cause))
             self._tops(node)
 
@@ -107,11 +114,7 @@ class _Export:
             self._pass_on(node)
             return
         if node.type not in EMITTERS:
-            raise Unsupported(
-                "PyTorch has nothing that computes the same.",
-                "End the net before these layers (the blob before them is an output "
-                "then), and compute them in your own code.",
-            )
+            raise unknown_layer(node.type, "PyTorch")
         before = [self.blobs[name] for name in node.bottoms]
         emission = Emission(
             node,
@@ -131,7 +134,7 @@ class _Export:
         """The module whose parameters this layer shares, or "".
 
         Raises:
-            Unsupported: it shares some of them only, or under another shape.
+            UnsupportedError: it shares some of them only, or under another shape.
         """
         if not node.params:
             return ""
@@ -141,7 +144,7 @@ class _Export:
                 return self.owners[node.params]
         elif not any(set(node.params) & set(known) for known in self.owners):
             return ""
-        raise Unsupported(
+        raise UnsupportedError(
             "it shares parameters with a layer that is not the same module.",
             "Give it parameters of its own.",
         )
@@ -161,7 +164,7 @@ class _Export:
 def _merged_scales(model: Model) -> dict[str, str]:
     """For each BatchNorm the Scale over its channels that alone reads it, if any."""
     nodes, found = model.graph.nodes, {}
-    for node, after in zip(nodes, nodes[1:]):
+    for node, after in pairwise(nodes):
         if node.type != "BatchNorm" or after.type != "Scale":
             continue
         message = after.layer.proto.scale_param

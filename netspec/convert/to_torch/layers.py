@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netspec.convert.refusal import NeedsFixed, Unsupported
+from netspec.convert.refusal import NeedsFixedError, UnsupportedError
 from netspec.convert.statistics import stored_statistics
 from netspec.convert.to_torch.emission import Emission, emits
 from netspec.convert.to_torch.writer import number
@@ -100,7 +100,11 @@ def exp(e: Emission) -> None:
     """base ^ (shift + scale x)."""
     inner = _linear(e.x, e.layer.scale, 0)
     factor = e.layer.factor
-    e.out(f"torch.exp({inner})" if factor == 1 else f"{number(factor)} * torch.exp({inner})")
+    e.out(
+        f"torch.exp({inner})"
+        if factor == 1
+        else f"{number(factor)} * torch.exp({inner})"
+    )
 
 
 @emits("Log")
@@ -135,7 +139,8 @@ def eltwise(e: Emission) -> None:
     else:
         coefficients = list(param.coeff) or [1.0] * len(e.bottoms)
         said = " + ".join(
-            x if c == 1 else f"{number(c)} * {x}" for x, c in zip(e.bottoms, coefficients)
+            x if c == 1 else f"{number(c)} * {x}"
+            for x, c in zip(e.bottoms, coefficients)
         )
     e.out(said)
 
@@ -237,7 +242,11 @@ def reshape(e: Emission) -> None:
     """Tensor.reshape; extents that follow the input are read from it."""
     before, dims, open_axes = e.varies(e.node.bottoms[0]), [], 0
     for axis, (n, moves) in enumerate(zip(e.top_shape, e.varies(e.node.tops[0]))):
-        same = axis < len(before) and before[axis] and e.shape[: axis + 1] == e.top_shape[: axis + 1]
+        same = (
+            axis < len(before)
+            and before[axis]
+            and e.shape[: axis + 1] == e.top_shape[: axis + 1]
+        )
         if moves and same:
             dims.append(f"{e.x}.shape[{axis}]")
         else:
@@ -245,7 +254,7 @@ def reshape(e: Emission) -> None:
             open_axes += moves
     if open_axes > 1:
         reason = "more than one extent of what it reshapes to follows the input"
-        raise NeedsFixed(e.loosest(), reason)
+        raise NeedsFixedError(e.loosest(), reason)
     e.writer.line(f"{e.tops[0]} = {e.x}.reshape({', '.join(dims) or '()'})")
 
 
@@ -368,16 +377,27 @@ def arg_max(e: Emission) -> None:
 def batch_norm(e: Emission) -> None:
     """nn.BatchNorm1d, 2d or 3d; a Scale that follows is its affine part."""
     eps = number(e.layer.eps)
+    if not e.layer.uses_stored and e.params[3:]:
+        raise UnsupportedError(
+            "it has a scale inside and takes the statistics of the batch at hand.",
+            "Set use_global_stats: true.",
+        )
     if not e.layer.uses_stored:
         said = f"F.batch_norm({e.x}, None, None, training=True, eps={eps})"
         e.out(said)
         return
     axes = max(1, len(e.shape) - 2)
     if axes > 3:
-        raise Unsupported("it has more than five axes.", "Reshape before and behind it.")
+        raise UnsupportedError(
+            "it has more than five axes.", "Reshape before and behind it."
+        )
     mean, variance = stored_statistics(e.params)
     state = {"running_mean": mean, "running_var": variance}
     affine = ", affine=False"
+    if e.params[3:]:
+        bias = e.params[4] if e.params[4:] else np.zeros_like(mean)
+        state |= {"weight": e.params[3], "bias": bias}
+        affine = ""
     if e.scale:
         zeros = np.zeros_like(mean)
         state |= {"weight": e.scale[0], "bias": e.scale[1] if e.scale[1:] else zeros}
@@ -417,3 +437,65 @@ def prior_box(e: Emission) -> None:
     boxes = np.asarray(e.layer.geometry(e.node.bottom_shapes), np.float32)
     e.writer.line(f"{e.tops[0]} = {e.writer.tensor(e.node.name, boxes, 'buffer')}")
 
+
+# Layers of Caffe's relatives ---------------------------------------------------------
+
+
+@emits("BN")
+def bn(e: Emission) -> None:
+    """nn.BatchNorm; SegNet's takes the batch's own statistics, or none at all."""
+    layer, axes = e.layer, max(1, len(e.shape) - 2)
+    if layer.uses_batch or axes > 3:
+        raise UnsupportedError(
+            "it normalises by the statistics of the batch at hand, in TEST too.",
+            "Fold the statistics of the training set into it (bn_mode: INFERENCE).",
+        )
+    scale, bias, *stored = (p.reshape(-1) for p in e.params)
+    if not layer.normalises:
+        ones = (-1, *(1,) * (len(e.shape) - 2))
+        factor = e.writer.tensor(e.node.name, scale.reshape(ones))
+        shift = e.writer.tensor(f"{e.node.name}_bias", bias.reshape(ones))
+        e.out(f"{e.x} * {factor} + {shift}")
+        return
+    state = dict(zip(("running_mean", "running_var"), stored))
+    state |= {"weight": scale, "bias": bias}
+    state["num_batches_tracked"] = np.array(0, np.int64)
+    made = f"nn.BatchNorm{axes}d({scale.size}, eps={number(layer.eps)})"
+    e.out(f"{e.module(made, state)}({e.x})")
+
+
+@emits("Axpy")
+def axpy(e: Emission) -> None:
+    """a x + z, a number a for each image and channel."""
+    axes = len(e.node.bottom_shapes[1]) - len(e.shape)
+    factor = f"{e.x}[(...{', None' * axes})]" if axes else e.x
+    e.out(f"{factor} * {e.bottoms[1]} + {e.bottoms[2]}")
+
+
+@emits("Interp")
+def interp(e: Emission) -> None:
+    """F.interpolate whose corners fall on corners."""
+    e.fix(e.node.bottoms[0], [2, 3], "its factors follow the size of the image")
+    g = e.layer.geometry(e.node.bottom_shapes)
+    x = e.x
+    if g.input != e.shape[2:]:
+        cuts = (f"{g.start} : {g.start + n}" for n in g.input)
+        x = f"{x}[:, :, {', '.join(cuts)}]"
+    size = tuple(g.output)
+    e.out(f'F.interpolate({x}, {size}, mode="bilinear", align_corners=True)')
+
+
+@emits("Upsample")
+def upsample(e: Emission) -> None:
+    """Each pixel repeated; or, with a mask, values put back to their places."""
+    image = e.top_shape[2:]
+    if len(e.bottoms) == 1:
+        height, width = (b // a for a, b in zip(e.shape[2:], image))
+        e.out(f"F.interpolate({e.x}, scale_factor=({height}, {width}))")
+        return
+    e.fix(e.node.tops[0], [2, 3], "its size follows that of the image")
+    top, places = e.tops[0], image[0] * image[1]
+    e.writer.line(f"places = {e.bottoms[1]}.flatten(2).long()")
+    e.writer.line(f"{top} = {e.x}.new_zeros(*{e.x}.shape[:2], {places})")
+    e.writer.line(f"{top} = {top}.scatter(2, places, {e.x}.flatten(2))")
+    e.writer.line(f"{top} = {top}.unflatten(2, {tuple(image)})")

@@ -73,7 +73,8 @@ def _docstring(source: Source) -> list[str]:
 
 
 def _flow(source: Source) -> str:
-    return f"{', '.join(map(_plain, source.inputs))} to {', '.join(map(_plain, source.outputs))}"
+    ends = (source.inputs, source.outputs)
+    return " to ".join(", ".join(map(_plain, names)) for names in ends)
 
 
 def _inputs(source: Source) -> Iterable[str]:
@@ -102,8 +103,7 @@ def _preprocessing(model: Model) -> Iterable[str]:
 
 def _plain(text: str) -> str:
     """Text that is safe inside a docstring."""
-    kept = "".join(c if c.isprintable() and c not in '"\\' else "_" for c in text)
-    return kept
+    return "".join(c if c.isprintable() and c not in '"\\' else "_" for c in text)
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
@@ -113,7 +113,11 @@ def _indented(lines: Iterable[str]) -> list[str]:
 def _returned(values: dict[str, str], single: bool) -> list[str]:
     if single:
         return [f"return {next(iter(values.values()))}"]
-    return ["return {", *(f"    {json.dumps(blob)}: {v}," for blob, v in values.items()), "}"]
+    return [
+        "return {",
+        *(f"    {json.dumps(blob)}: {v}," for blob, v in values.items()),
+        "}",
+    ]
 
 
 def _loader(name: str, weights: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netspec.convert.refusal import NeedsFixed, Unsupported
+from netspec.convert.refusal import NeedsFixedError, UnsupportedError
 from netspec.convert.to_torch.emission import Emission, emits
 from netspec.convert.to_torch.writer import number
 from netspec.convert.window import end_padding
@@ -28,17 +28,19 @@ def _convolution(e: Emission, kind: str, channels: tuple[int, int]) -> None:
     geo, message = e.layer.geometry(e.node.bottom_shapes), e.layer.message
     axis, axes = canonical_axis(message.axis, len(e.shape)), len(geo.kernel)
     if axis != 1 or not 1 <= axes <= 3:
-        raise Unsupported(
+        raise UnsupportedError(
             f"its channels are axis {axis}, with {axes} axes behind them.",
             "PyTorch has axis 1 and one to three behind it: reshape around the layer.",
         )
-    said = options([
-        ("stride", pair(geo.stride), "1"),
-        ("padding", pair(geo.pad), "0"),
-        ("dilation", pair(geo.dilation), "1"),
-        ("groups", str(geo.group), "1"),
-        ("bias", str(bool(message.bias_term)), "True"),
-    ])
+    said = options(
+        [
+            ("stride", pair(geo.stride), "1"),
+            ("padding", pair(geo.pad), "0"),
+            ("dilation", pair(geo.dilation), "1"),
+            ("groups", str(geo.group), "1"),
+            ("bias", str(bool(message.bias_term)), "True"),
+        ]
+    )
     state = dict(zip(("weight", "bias"), e.params))
     made = f"nn.{kind}{axes}d({channels[0]}, {channels[1]}, {pair(geo.kernel)}{said})"
     module = e.module(made, state)
@@ -52,7 +54,7 @@ def convolution(e: Emission) -> None:
     geo = e.layer.geometry(e.node.bottom_shapes)
     for n, k, p, d in zip(geo.input, geo.kernel, geo.pad, geo.dilation):
         if n + 2 * p < d * (k - 1) + 1:
-            raise Unsupported(
+            raise UnsupportedError(
                 "its kernel sticks out of the padded input.",
                 "Give it more padding: Caffe takes zeros there, nobody else does.",
             )
@@ -71,6 +73,9 @@ def pooling(e: Emission) -> None:
     """nn.MaxPool2d or nn.AvgPool2d, whose ceil_mode is Caffe's, or a reduction."""
     param = e.message.pooling_param
     maximum = param.pool == PoolingParameter.MAX
+    if param.pool == PoolingParameter.STOCHASTIC:
+        _stochastic_pool(e)
+        return
     if param.global_pooling and len(e.tops) == 1:
         e.out(f"{e.x}.{'amax' if maximum else 'mean'}((2, 3), keepdim=True)")
         return
@@ -81,7 +86,7 @@ def pooling(e: Emission) -> None:
         _widely_padded(e, geo)
         return
     if wide:
-        raise Unsupported(
+        raise UnsupportedError(
             "its pad is more than half of its kernel.",
             "Choose a smaller pad: PyTorch allows no more.",
         )
@@ -94,6 +99,15 @@ def pooling(e: Emission) -> None:
     e.writer.line(f"{e.tops[1]} = {e.tops[1]}.float()")
 
 
+def _stochastic_pool(e: Emission) -> None:
+    """Σ x² / Σ x of each window; 0 where the sum is not above 0."""
+    geo = e.layer.geometry(e.node.bottom_shapes)
+    _check_bounded(e, geo)
+    module, top = e.module(f"nn.AvgPool2d({_window(e, geo)})"), e.tops[0]
+    share = f"{module}({e.x}.square()) / {module}({e.x})"
+    e.writer.line(f"{top} = torch.where({module}({e.x}) > 0, {share}, 0.0)")
+
+
 def _check_bounded(e: Emission, geo) -> None:  # type: ignore[no-untyped-def]
     up = e.message.pooling_param.round_mode == PoolingParameter.CEIL
     for axis, moves in enumerate(e.varies(e.node.bottoms[0])[2:]):
@@ -101,8 +115,8 @@ def _check_bounded(e: Emission, geo) -> None:  # type: ignore[no-untyped-def]
             continue
         if moves:
             reason = "its stride exceeds its kernel, so that a window may lie outside"
-            raise NeedsFixed("size", reason)
-        raise Unsupported(
+            raise NeedsFixedError("size", reason)
+        raise UnsupportedError(
             "its last window lies outside of the input.",
             "Choose a stride no larger than the kernel.",
         )
@@ -131,8 +145,8 @@ def lrn(e: Emission) -> None:
     w = e.layer.window
     alpha, beta = number(w.alpha), number(w.beta)
     if not e.layer.within:
-        made = f"nn.LocalResponseNorm({w.size}, alpha={alpha}, beta={beta}, k={number(w.k)})"
-        e.out(f"{e.module(made)}({e.x})")
+        said = f"{w.size}, alpha={alpha}, beta={beta}, k={number(w.k)}"
+        e.out(f"{e.module(f'nn.LocalResponseNorm({said})')}({e.x})")
         return
     mean = f"F.avg_pool2d({e.x} * {e.x}, {w.size}, stride=1, padding={w.size // 2})"
     e.out(f"{e.x} / (1 + {alpha} * {mean}) ** {beta}")
@@ -148,7 +162,9 @@ def spp(e: Emission) -> None:
     for level in e.layer.geometry(e.node.bottom_shapes):
         geo = level.geometry
         if any(2 * p > k for p, k in zip(geo.pad, geo.kernel)):
-            raise Unsupported("it pads more than half a window.", "Choose fewer levels.")
+            raise UnsupportedError(
+                "it pads more than half a window.", "Choose fewer levels."
+            )
         window = f"{pair(geo.kernel)}, {pair(geo.stride)}, {pair(geo.pad)}"
         levels.append(f"{function}({e.x}, {window}, ceil_mode=True)")
     if len(levels) == 1:
@@ -165,6 +181,7 @@ def im2col(e: Emission) -> None:
     """F.unfold, put back into H x W."""
     geo = e.layer.geometry(e.node.bottom_shapes)
     e.fix(e.node.tops[0], [2, 3], "its columns are put back into an image")
-    said = f"{tuple(geo.kernel)}, {tuple(geo.dilation)}, {tuple(geo.pad)}, {tuple(geo.stride)}"
+    window = (geo.kernel, geo.dilation, geo.pad, geo.stride)
+    said = ", ".join(str(tuple(values)) for values in window)
     image = ", ".join(map(str, e.top_shape[2:]))
     e.out(f"F.unfold({e.x}, {said}).unflatten(2, ({image}))")

@@ -41,7 +41,9 @@ class Writer:
         if kind == "Parameter":
             self.init.append(f"self.{attribute} = nn.Parameter(torch.zeros({shape}))")
         else:
-            self.init.append(f'self.register_buffer("{attribute}", torch.zeros({shape}))')
+            self.init.append(
+                f'self.register_buffer("{attribute}", torch.zeros({shape}))'
+            )
         self.state[attribute] = array
         return f"self.{attribute}"
 
