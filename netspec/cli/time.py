@@ -37,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.iterations < 1:
         raise UsageError("--iterations must be at least 1.")
+    if args.workers is not None and args.workers < 0:
+        raise UsageError("--workers must be at least 0.")
     if args.data:
         return _time_data(args)
     if args.workers is not None:
