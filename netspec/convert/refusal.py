@@ -71,7 +71,10 @@ _REASONS = {
 
 def unknown_layer(kind: str, target: str) -> UnsupportedError:
     """An error about a layer type that no emitter knows."""
-    reason = _REASONS.get(kind, f"{target} has nothing that computes the same")
+    default = f"{target} has nothing that computes the same"
+    if target == "Keras":
+        default = "it is not among the layers of classic ConvNets"
+    reason = _REASONS.get(kind, default)
     return UnsupportedError(
         f"{reason}.",
         "End the net before it (the blob before it is an output then), and compute it "

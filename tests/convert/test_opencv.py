@@ -20,6 +20,7 @@ RECORDED = {
     "mtcnn_det1": "mtcnn_v1_det1",
     "mtcnn_det2": "mtcnn_v1_det2",
     "mtcnn_det3": "mtcnn_v1_det3",
+    "squeezenet": "squeezenet_traffic",
     "ultralight": "ultralight_rfb320",
     "vdsr": "vdsr",
 }

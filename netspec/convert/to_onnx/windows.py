@@ -32,8 +32,23 @@ def _convolve(e: Emission, op: str) -> None:
     weights = [e.weight(0, "weight")]
     if e.layer.message.bias_term:
         weights.append(e.weight(1, "bias"))
+    window = _window(e)
     for bottom, top in zip(e.bottoms, e.tops):
-        e.op(op, [bottom, *weights], top, group=e.layer.group, **_window(e))
+        x = _padded(e, bottom, window) if op == "Conv" else bottom
+        e.op(op, [x, *weights], top, group=e.layer.group, **window)
+
+
+def _padded(e: Emission, x: str, window: dict[str, list[int]]) -> str:
+    """An input with zeros around it, where the padding is as wide as the kernel.
+
+    Then some windows see padding alone, and OpenCV 5 gives them 0 instead of the bias:
+    the zeros are added by an operator of their own.
+    """
+    pad = window["pads"][: len(window["kernel_shape"])]
+    if all(p < k for p, k in zip(pad, window["kernel_shape"])):
+        return x
+    window["pads"] = [0] * len(window["pads"])
+    return e.op("Pad", [x, e.ints(0, 0, *pad, 0, 0, *pad)])
 
 
 @emits("Convolution", "DepthwiseConvolution", "ConvolutionDepthwise")

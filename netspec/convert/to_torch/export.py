@@ -70,7 +70,7 @@ class _Export:
         self.blobs: dict[str, str] = {}
         self.owners: dict[tuple[int, ...], str] = {}
         self.refusals: list[Refusal] = []
-        self.merged = _merged_scales(model)
+        self.merged = merged_scales(model)
         self.gone: set[str] = set()
         self.at = ""
 
@@ -161,7 +161,7 @@ class _Export:
         self.blobs[node.tops[0]] = self.blobs[node.bottoms[0]]
 
 
-def _merged_scales(model: Model) -> dict[str, str]:
+def merged_scales(model: Model) -> dict[str, str]:
     """For each BatchNorm the Scale over its channels that alone reads it, if any."""
     nodes, found = model.graph.nodes, {}
     for node, after in pairwise(nodes):

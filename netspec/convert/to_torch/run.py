@@ -41,8 +41,8 @@ def _untouched_inputs(source: Source) -> set[str]:
     return set(source.inputs) - written
 
 
-def load_net(text: str, name: str) -> Any:
-    """The class in a text that :func:`render` has made."""
+def load_function(text: str, name: str) -> Any:
+    """What a source that netspec has just made calls *name*: a class or function."""
     spec = importlib.util.spec_from_loader("netspec_converted", None)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
@@ -56,8 +56,8 @@ def _runner(source: Source, files: list[Path]) -> Runner:
     name = class_name(source.model.name)
     tensors, _ = read_tensors(files[1])
     state = {k: torch.from_numpy(a.copy()) for k, a in tensors.items()}
-    load_net(files[0].read_text(), name)().load_state_dict(state)  # as delivered
-    net = load_net(render(source, files[1].name, every_blob=True), name)()
+    load_function(files[0].read_text(), name)().load_state_dict(state)  # as delivered
+    net = load_function(render(source, files[1].name, every_blob=True), name)()
     net.load_state_dict(state)
     net.eval()
 
