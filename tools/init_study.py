@@ -31,6 +31,7 @@ FILLERS = {
     "xavier": FillerParameter(type="xavier"),  # Caffe's default: inputs only
     "msra": FillerParameter(type="msra"),
 }
+AUGMENTATION = ("short_side", "color_shift_std")  # small pictures stay as they are
 Sizes = dict[str, float]
 
 
@@ -45,6 +46,8 @@ def net_with(args: argparse.Namespace, filler: FillerParameter) -> NetParameter:
             layer.data_param.source = str(args.images.resolve())
             layer.data_param.batch_size = args.batch
             layer.transform_param.crop_size = args.side
+            for field in AUGMENTATION:
+                layer.transform_param.ClearField(field)
         if layer.name == "fc8":
             layer.inner_product_param.num_output = args.classes
     return net

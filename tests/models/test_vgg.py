@@ -97,10 +97,13 @@ def test_the_data_is_cropped_mirrored_and_centred(name: str) -> None:
     train, test = (x for x in net(name, "train_val").layer if x.type == "Data")
     for data in (train, test):
         assert data.transform_param.crop_size == 224
+        assert data.transform_param.short_side == 256
         means = list(data.transform_param.mean_value)
         assert means == pytest.approx([103.939, 116.779, 123.68])
     assert train.transform_param.mirror
     assert not test.transform_param.mirror
+    assert train.transform_param.color_shift_std == pytest.approx(0.1)
+    assert not test.transform_param.HasField("color_shift_std")
     assert (train.data_param.batch_size, test.data_param.batch_size) == (256, 50)
 
 

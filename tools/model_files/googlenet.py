@@ -75,7 +75,7 @@ def train_val() -> str:
         _header("Training and validation"),
         'name: "googlenet"',
         heading("Images of 256 x 256 pixels, made by `netspec data create`"),
-        *data_layers(224, MEAN, train_batch=32, test_batch=50),
+        *data_layers("data/ilsvrc12_256x256_{}_lmdb", 224, MEAN, (32, 50)),
         *_body(auxiliary=True),
         *_loss("loss3", "loss3/loss3", "1"),
     )

@@ -75,28 +75,39 @@ def for_deployment(parts: Iterable[str]) -> list[str]:
 
 
 def data_layers(
-    crop: int, mean: tuple[str, str, str], train_batch: int, test_batch: int
+    database: str,
+    crop: int,
+    mean: tuple[str, str, str],
+    batches: tuple[int, int],
+    train: Iterable[str] = (),
+    test: Iterable[str] = (),
 ) -> list[str]:
     """The two Data layers of a net trained on ImageNet.
 
     Args:
+        database: path with ``{}`` where it says train or val.
         crop: side of the window cut from each image, in pixels.
         mean: blue, green and red mean of the training set, 0 to 255.
-        train_batch: images an iteration, over all devices.
-        test_batch: images a test iteration.
+        batches: images an iteration, over all devices, in training and in testing.
+        train, test: further lines of transform_param, before the crop.
     """
     means = [
-        f"mean_value: {value:7}  # {colour}"
+        noted(f"mean_value: {value}", colour)
         for value, colour in zip(mean, ("blue", "green", "red"), strict=True)
     ]
     window = f"crop_size: {crop}"
-    random = [f"{window}       # a random window of each image,"]
-    random += ["mirror: true         # half of the time left to right"]
-    middle = [f"{window}       # the middle of each image"]
+    random = [*train, noted(window, "a random window")]
+    random += [noted("mirror: true", "half of the time left to right")]
+    middle = [*test, noted(window, "the middle")]
     return [
-        _data("TRAIN", "data/ilsvrc12_train_lmdb", train_batch, random + means),
-        _data("TEST", "data/ilsvrc12_val_lmdb", test_batch, middle + means),
+        _data("TRAIN", database.format("train"), batches[0], random + means),
+        _data("TEST", database.format("val"), batches[1], middle + means),
     ]
+
+
+def noted(field: str, text: str) -> str:
+    """A line of transform_param and its comment, all comments in one column."""
+    return f"{field:22}# {text}"
 
 
 def _data(phase: str, source: str, batch: int, transform: list[str]) -> str:

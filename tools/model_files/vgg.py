@@ -16,6 +16,7 @@ from .prototxt import (
     input_layer,
     join,
     layer,
+    noted,
 )
 
 PAPER = [
@@ -26,6 +27,12 @@ CHANNELS = (64, 128, 256, 512, 512)
 FULLY_CONNECTED = (("fc6", 4096), ("fc7", 4096), ("fc8", 1000))
 MEAN = ("103.939", "116.779", "123.68")
 IMAGE_SIDE = 224
+DATABASE = "data/ilsvrc12_{}_lmdb"
+TRAIN_IMAGES = (
+    noted("short_side: 256", "S: scaled, the shorter side to 256 pixels"),
+    noted("color_shift_std: 0.1", "colours shifted as Krizhevsky et al. did"),
+)
+TEST_IMAGES = (noted("short_side: 256", "Q: scaled, the shorter side to 256 pixels"),)
 
 # Krizhevsky's practice, which the paper says it follows: biases learn twice as fast
 # as weights and do not decay.
@@ -97,8 +104,8 @@ def train_val(network: Network) -> str:
         _header(network, "Training and validation"),
         comment(f"First weights: {FIRST_WEIGHTS[network.filler]}; biases 0."),
         f'name: "{network.name}"',
-        heading("Images whose shorter side is 256 pixels: see the card"),
-        *data_layers(IMAGE_SIDE, MEAN, train_batch=256, test_batch=50),
+        heading("Colour images of any size: see the card"),
+        *data_layers(DATABASE, IMAGE_SIDE, MEAN, (256, 50), TRAIN_IMAGES, TEST_IMAGES),
         *_layers(network),
         heading("The objective, and what is measured on the validation set"),
         layer("loss", "SoftmaxWithLoss", ("fc8", "label"), "loss"),
