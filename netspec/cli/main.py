@@ -26,6 +26,7 @@ COMMANDS = {
     "convert": "carry a model to another format, with proof that it computes the same",
     "diff": "compare two models: nets, weights and outputs",
     "data": "create, inspect, verify and show databases of images",
+    "recipe": "print or run the whole way from data to a tested net",
     "version": "print versions of netspec and of what it stands on",
 }
 _SHOWN = (SpecWarning, DataWarning)
