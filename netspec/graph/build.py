@@ -19,6 +19,7 @@ from netspec.layers.user_code import UserCode
 from netspec.proto import TEST, TRAIN, LayerParameter, NetParameter
 from netspec.shapes import Shape, describe
 from netspec.spec import Located, filter_net
+from netspec.spec.forks import fork_of_type
 
 PHASES = {"train": TRAIN, "test": TEST}
 
@@ -248,6 +249,9 @@ def _make_layer(
         kind = LAYERS[proto.type]
     except SpecError as error:
         error.field = "type"
+        fork = fork_of_type(proto.type)
+        if fork and proto.type not in LAYERS:
+            error.remedy = f"It comes from {fork}; netspec does not have it."
         raise
     given: dict[str, Any] = {"code": code} if kind.runs_code else {}
     return kind(proto, phase, file, **given)

@@ -6,8 +6,10 @@ import pytest
 
 from netspec.errors import SpecError
 from netspec.graph import Feeding, Graph, build_graph
+from netspec.layers import LAYERS
 from netspec.proto import TRAIN
 from netspec.spec import parse_net
+from netspec.spec.forks import FORKS_OF_TYPES
 
 INPUT = (
     'layer { name: "x" type: "Input" top: "x" '
@@ -62,6 +64,10 @@ def test_a_shared_parameter_is_one() -> None:
     assert built.node("d").params == built.node("c").params
 
 
+def test_no_type_is_told_to_be_missing_that_is_not() -> None:
+    assert not set(FORKS_OF_TYPES) & set(LAYERS)
+
+
 def test_sources_are_cut_into_shards() -> None:
     built = graph(relu("x", "y"), feeding=Feeding(shards=3))
     assert built.blobs["y"] == (2, 3, 9, 11)
@@ -83,6 +89,11 @@ REFUSED = {
         'layer { name: "l" type: "Konvolution" bottom: "x" top: "y" }',
         "n.prototxt:2:19: layer 'l' (Konvolution): unknown layer type 'Konvolution'.\n"
         "  Did you mean 'Convolution'?",
+    ),
+    "type of a fork": (
+        'layer { name: "l" type: "MultiBoxLoss" bottom: "x" top: "y" }',
+        "n.prototxt:2:19: layer 'l' (MultiBoxLoss): unknown layer type 'MultiBoxLoss'."
+        "\n  It comes from the SSD fork (weiliu89/caffe); netspec does not have it.",
     ),
     "too many params": (
         conv("x", "y", "param {} param {} param {}"),
