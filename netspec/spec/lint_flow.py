@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netspec.proto import TRAIN
-from netspec.spec.view import LEARNED, Finding, View, is_loss
+from netspec.spec.view import LEARNED, Finding, View, is_loss, scales_itself
 
 _SINKS = {"Accuracy", "Silence", "HDF5Output", "Python"}
 _DATA = {"Data", "ImageData", "HDF5Data", "WindowData"}
@@ -48,9 +48,9 @@ def probabilities_into_loss(view: View) -> Iterator[Finding]:
 
 def batch_norm_without_scale(view: View) -> Iterator[Finding]:
     """BatchNorm alone learns no scale and no shift."""
-    for i, _ in view.of_type("BatchNorm"):
+    for i, layer in view.of_type("BatchNorm"):
         readers = [view.layers[r].type for top in view.readers[i] for r in top]
-        if "Scale" not in readers:
+        if "Scale" not in readers and not scales_itself(layer):
             yield view.finding(
                 "no Scale layer follows: BatchNorm by itself learns neither scale nor "
                 "shift (scale_param { bias_term: true } learns both).",

@@ -86,6 +86,8 @@ def _camel(name: str) -> str:
 def learned_statistics(view: View) -> Iterator[Finding]:
     """BatchNorm's blobs are statistics, not weights."""
     for i, layer in view.of_type("BatchNorm"):
+        if scales_itself(layer):
+            continue
         given = [p for p, param in enumerate(layer.param) if param.HasField("lr_mult")]
         for p in given:
             if layer.param[p].lr_mult:

@@ -99,6 +99,20 @@ class View:
                 yield i, layer
 
 
+_SCALE_INSIDE = (
+    *("scale_filler", "bias_filler"),  # NVIDIA's fork
+    *("use_weight_bias", "bias_term", "filler"),  # Intel's
+)
+
+
+def scales_itself(layer: LayerParameter) -> bool:
+    """Whether a BatchNorm learns scale and bias, as in NVIDIA's and Intel's forks."""
+    message = layer.batch_norm_param
+    if message.HasField("use_weight_bias"):
+        return bool(message.use_weight_bias)
+    return message.scale_bias or any(map(message.HasField, _SCALE_INSIDE))
+
+
 def is_loss(layer: LayerParameter) -> bool:
     """Whether a layer adds to the objective."""
     if layer.loss_weight:

@@ -40,6 +40,13 @@ def test_a_good_net_has_none():
     assert lints(DATA + SCORES + batch_norm() + LOSS) == []
 
 
+@pytest.mark.parametrize("field", ["scale_bias: true", "use_weight_bias: true"])
+def test_batch_norm_with_scale_and_bias_inside(field):
+    rates = "param { lr_mult: 0 } " * 3 + "param { lr_mult: 1 } param { lr_mult: 2 }"
+    layer = batch_norm(field, rates).partition("\nlayer")[0] + "\n"
+    assert lints(DATA + SCORES + layer + LOSS) == []
+
+
 NETS = {
     "unread top": (
         DATA + SCORES + LOSS + 'layer { name: "x" type: "TanH" bottom: "ip" top: "x" }',
