@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netspec.proto import TEST, FillerParameter, LayerParameter
-from netspec.spec.view import LEARNED, Finding, View
+from netspec.spec.view import LEARNED, Finding, View, scales_itself
 
 # Settings that are read by layers of other types than their name says.
 _READERS = {
