@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from netspec.backends.base import AxisSplit
 from netspec.errors import DataError, SpecError
 from netspec.layers.base import Array, Layer, Run, Shapes, exactly
-from netspec.proto import LossParameter
+from netspec.proto import TRAIN, LayerParameter, LossParameter
 from netspec.shapes import Shape, count, describe
 
 
@@ -21,6 +21,18 @@ class Loss(Layer):
 
     bottoms, tops = exactly(2), exactly(1)
     is_loss = True
+    smooths_labels: ClassVar[bool] = False  # reads loss_param's label_smoothing
+
+    def __init__(
+        self, proto: LayerParameter, phase: int = TRAIN, file: str = ""
+    ) -> None:
+        super().__init__(proto, phase, file)
+        if proto.loss_param.label_smoothing and not self.smooths_labels:
+            raise SpecError(
+                f"a layer of type {self.type} has no label_smoothing.",
+                "Remove it; SoftmaxWithLoss has it.",
+                field="loss_param.label_smoothing",
+            )
 
     def infer_shapes(self, bottom: Shapes) -> Shapes:
         """A scalar."""

@@ -24,12 +24,22 @@ class SoftmaxWithLoss(Loss):
 
     The mean is over the labels that are not ignore_label, unless ``loss_param`` says
     otherwise.  The loss takes no logarithm below that of the least float32; the
-    gradient is that of the uncut loss.
+    gradient is that of the uncut loss.  Label smoothing: Szegedy et al. 2016, section
+    7.
     """
 
+    smooths_labels = True
+
     def setup(self) -> None:
-        """Read the normalisation."""
+        """Read the normalisation and the smoothing."""
         self.normalization = Normalization.read(self.proto.loss_param)
+        self.smoothing: float = self.proto.loss_param.label_smoothing
+        if not 0 <= self.smoothing < 1:
+            raise SpecError(
+                f"label_smoothing is {self.smoothing:g}.",
+                "It is from 0 to below 1, the share of a label that all classes get.",
+                field="loss_param.label_smoothing",
+            )
 
     def check_arity(self, bottoms: int, tops: int) -> None:
         """Refuse wrong arity; Caffe cannot give the probabilities either."""
@@ -83,15 +93,16 @@ class SoftmaxWithLoss(Loss):
         check_labels(ops, run, labels, run.geometry, ignore)
         ops.softmax_loss(
             scores, labels, run.scratch["prob"], run.top[0],
-            run.geometry, ignore, self._divisor(run),
+            run.geometry, ignore, self._divisor(run), self.smoothing,
         )  # fmt: skip
 
     def backward(self, ops: Any, run: Run) -> None:
-        """(prob - 1 at the label) · weight / divisor."""
+        """(prob - target) · weight / divisor; the target is 1 at the label."""
         refuse_gradient(run)
         ops.softmax_loss_backward(
             run.scratch["prob"], run.bottom[1], run.top_diff[0], run.bottom_diff[0],
             run.geometry, self.normalization.ignore, self._divisor(run),
+            self.smoothing,
         )  # fmt: skip
 
     def _divisor(self, run: Run) -> float | None:

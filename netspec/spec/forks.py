@@ -27,7 +27,7 @@ _FIELDS = {
         plateau_winsize""",
     _SEGNET: """
         dense_image_data_param sample_weights_test weight_by_label_freqs
-        class_weighting max_lr min_lr""",
+        class_weighting max_lr""",
     _PSPNET: """
         seg_accuracy_param mat_read_param mat_write_param dense_crf_param
         domain_transform_param adaptive_bias_channel_param bias_channel_param
@@ -49,18 +49,15 @@ _FIELDS = {
         default_backward_type default_forward_math default_backward_math
         global_grad_scale global_grad_scale_adaptive conv_algos_override
         default_conv_algos_override cudnn_math_override default_cudnn_math_override
-        reduce_buckets rampup_interval rampup_lr momentum_policy max_momentum
-        momentum_power larc larc_policy larc_turbo weight_decay_policy
-        weight_decay_power store_blobs_in_old_format use_gpu_transform
+        reduce_buckets momentum_policy max_momentum momentum_power larc larc_policy
+        larc_turbo weight_decay_policy weight_decay_power store_blobs_in_old_format use_gpu_transform
         img_rand_resize_lower img_rand_resize_upper rand_resize_ratio_lower
         rand_resize_ratio_upper parser_threads threads cache trt_param
         detectnet_groundtruth_param detectnet_augmentation_param""",
     _INTEL: """
-        compile_net_state quantization_param warmup_iter
-        warmup_start_lr bn_stats_batch_size multinode mn_grad_compress_param
-        mn_activation_param split_param disabled_update stats_batch_size
-        spatial_dropout_param local_lr_auto local_gw_ratio conv_algorithm
-        avg_include_pad eval_detection_param random_resize_param
+        compile_net_state quantization_param bn_stats_batch_size multinode
+        mn_grad_compress_param mn_activation_param split_param disabled_update
+        stats_batch_size spatial_dropout_param conv_algorithm avg_include_pad eval_detection_param random_resize_param
         random_aspect_ratio_param""",
 }
 _TYPES = {

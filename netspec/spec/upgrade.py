@@ -17,6 +17,10 @@ from netspec.spec.upgrade_v1 import upgrade_transforms, upgrade_v1
 
 _SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 
+# Early releases of NVIDIA's fork warmed up along a straight line too, late ones along a
+# parabola.
+_NVIDIAS_NAMES = {"rampup_interval": "warmup_iter", "rampup_lr": "warmup_start_lr"}
+
 
 def upgrade_net(net: Located[NetParameter]) -> Located[NetParameter]:
     """Bring a net to today's spelling.
@@ -39,14 +43,23 @@ def upgrade_net(net: Located[NetParameter]) -> Located[NetParameter]:
 
 
 def upgrade_solver(solver: Located[SolverParameter]) -> Located[SolverParameter]:
-    """Replace the enum solver_type by type, in place.
+    """Replace the enum solver_type by type, and forks' names by ours, in place.
 
     Raises:
-        SpecError: where both are given.
+        SpecError: where both spellings are given.
     """
+    notes: list[str] = []
+    _upgrade_type(solver, notes)
+    _upgrade_local_rates(solver, notes)
+    for old, new in _NVIDIAS_NAMES.items():
+        _rename(solver, old, new, notes)
+    return replace(solver, upgraded=(*solver.upgraded, *notes)) if notes else solver
+
+
+def _upgrade_type(solver: Located[SolverParameter], notes: list[str]) -> None:
     message, root = solver.message, solver.places.root
     if not message.HasField("solver_type"):
-        return solver
+        return
     if message.HasField("type"):
         raise SpecError(
             "both type and the old solver_type are given.",
@@ -56,8 +69,45 @@ def upgrade_solver(solver: Located[SolverParameter]) -> Located[SolverParameter]
     message.type = _SOLVER_TYPES[message.solver_type]
     message.ClearField("solver_type")
     root.fields["type"] = root.fields.pop("solver_type", [])
-    note = f'solver_type, now type: "{message.type}".'
-    return replace(solver, upgraded=(*solver.upgraded, note))
+    notes.append(f'solver_type, now type: "{message.type}".')
+
+
+def _upgrade_local_rates(solver: Located[SolverParameter], notes: list[str]) -> None:
+    """Turn local_lr_auto: true, which is a kind of SGD, into type LARS."""
+    message, root = solver.message, solver.places.root
+    if not message.HasField("local_lr_auto"):
+        return
+    if message.local_lr_auto and message.type not in ("SGD", "LARS"):
+        raise SpecError(
+            f"local_lr_auto is given, and type is {message.type!r}.",
+            'Remove it; rates for each parameter are those of type "LARS", a kind of '
+            "SGD.",
+            place=solver.place("local_lr_auto"),
+        )
+    if message.local_lr_auto:
+        message.type = "LARS"
+        root.fields["type"] = root.fields.get("local_lr_auto", [])
+        notes.append('local_lr_auto, now type: "LARS".')
+    message.ClearField("local_lr_auto")
+    root.fields.pop("local_lr_auto", None)
+
+
+def _rename(
+    solver: Located[SolverParameter], old: str, new: str, notes: list[str]
+) -> None:
+    message, root = solver.message, solver.places.root
+    if not message.HasField(old):
+        return
+    if message.HasField(new):
+        raise SpecError(
+            f"both {new} and NVIDIA's name for it, {old}, are given.",
+            f"Remove {old}.",
+            place=solver.place(old),
+        )
+    setattr(message, new, getattr(message, old))
+    message.ClearField(old)
+    root.fields[new] = root.fields.pop(old, [])
+    notes.append(f"{old}, now {new}.")
 
 
 def _upgrade_inputs(net: Located[NetParameter], notes: list[str]) -> None:

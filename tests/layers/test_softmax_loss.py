@@ -93,6 +93,58 @@ def test_the_losses_and_gradients_of_shards_make_up_the_batchs(loss_param):
     np.testing.assert_allclose(together, whole_diff, rtol=1e-12)
 
 
+def smoothed(share: float, mask: np.ndarray) -> float:
+    """Cross-entropy with smoothed targets, place by place, in plain Python."""
+    total = 0.0
+    for n, y, x in np.argwhere(mask):
+        e = np.exp(SCORES[n, :, y, x] - SCORES[n, :, y, x].max())
+        target = np.full(e.size, share / e.size)
+        target[int(LABELS[n, y, x])] += 1 - share
+        total -= float((target * np.log(e / e.sum())).sum())
+    return total / int(mask.sum())
+
+
+@pytest.mark.parametrize("ops", both_ops())
+@pytest.mark.parametrize("ignore", ["", "ignore_label: 2 "])
+def test_smoothed_labels_are_other_targets(ignore, ops):
+    mask = VALID if ignore else np.ones_like(VALID)
+    trial = Trial(text(ignore + "label_smoothing: 0.3"), [SCORES, LABELS], ops=ops)
+    # 0.3 to float32's precision, in which the field is stored.
+    share = float(np.float32(0.3))
+    assert trial.forward()[0] == pytest.approx(smoothed(share, mask), rel=1e-12)
+    check_layer(trial)
+
+
+def test_the_gradient_of_smoothed_labels_vanishes_at_their_targets():
+    targets = np.array([[0.1, 0.1, 0.8 + 0.1, 0.1]]) / 1.2
+    share = 4 * 0.1 / 1.2
+    param = text(f"label_smoothing: {share}")
+    trial = Trial(param, [np.log(targets), np.array([2.0])])
+    trial.forward()
+    np.testing.assert_allclose(trial.backward([1.0])[0], 0 * targets, atol=1e-7)
+
+
+@pytest.mark.parametrize("share", ["1", "-0.1", "nan"])
+def test_a_wrong_share_is_refused(share):
+    with pytest.raises(SpecError) as caught:
+        make_layer(text(f"label_smoothing: {share}"), 2)
+    assert str(caught.value) == (
+        f"label_smoothing is {share}.\n"
+        "  It is from 0 to below 1, the share of a label that all classes get."
+    )
+    assert caught.value.field == "loss_param.label_smoothing"
+
+
+@pytest.mark.parametrize("kind", ["SigmoidCrossEntropyLoss", "HingeLoss"])
+def test_other_losses_refuse_smoothing(kind):
+    with pytest.raises(SpecError) as caught:
+        make_layer(f'type: "{kind}" loss_param {{ label_smoothing: 0.2 }}', 2)
+    assert str(caught.value) == (
+        f"a layer of type {kind} has no label_smoothing.\n"
+        "  Remove it; SoftmaxWithLoss has it."
+    )
+
+
 def test_all_labels_ignored_is_a_loss_of_0():
     trial = Trial(text("ignore_label: -3"), [SCORES, np.full(LABELS.shape, -3.0)])
     assert trial.forward()[0] == 0

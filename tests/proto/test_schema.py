@@ -103,6 +103,7 @@ def test_own_fields_are_numbered_from_1000():
         "SolverState",
         "DataParameter",
         "ImageDataParameter",
+        "LossParameter",
         "TransformationParameter",
         "LayerParameter",
         "BatchNormParameter",

@@ -151,3 +151,45 @@ def test_solver_with_both_types_is_refused():
     assert str(caught.value) == (
         "s:2:1: both type and the old solver_type are given.\n  Remove solver_type."
     )
+
+
+def test_nvidias_names_of_warm_up_are_ours():
+    solver = parse_solver("rampup_interval: 50\n rampup_lr: 0.25", "s")
+    assert (solver.message.warmup_iter, solver.message.warmup_start_lr) == (50, 0.25)
+    assert not solver.message.HasField("rampup_lr")
+    assert str(solver.place("warmup_start_lr")) == "s:2:2"
+    assert upgraded_from(solver) == (
+        "rampup_interval, now warmup_iter.",
+        "rampup_lr, now warmup_start_lr.",
+    )
+
+
+def test_rates_for_each_parameter_are_lars():
+    text = "momentum: 0.9 local_gw_ratio: 0.5\nlocal_lr_auto: true"
+    solver = parse_solver(text, "s")
+    assert (solver.message.type, solver.message.local_gw_ratio) == ("LARS", 0.5)
+    assert not solver.message.HasField("local_lr_auto")
+    assert str(solver.place("type")) == "s:2:1"
+    off = parse_solver("local_lr_auto: false", "s").message
+    assert (off.type, off.HasField("local_lr_auto")) == ("SGD", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "warmup_iter: 3\nrampup_interval: 4",
+            "s:2:1: both warmup_iter and NVIDIA's name for it, rampup_interval, are "
+            "given.\n  Remove rampup_interval.",
+        ),
+        (
+            'type: "Adam"\nlocal_lr_auto: true',
+            "s:2:1: local_lr_auto is given, and type is 'Adam'.\n  Remove it; rates "
+            'for each parameter are those of type "LARS", a kind of SGD.',
+        ),
+    ],
+)
+def test_forks_spellings_that_contradict_ours(text, expected):
+    with pytest.raises(SpecError) as caught:
+        parse_solver(text, "s")
+    assert str(caught.value) == expected

@@ -75,15 +75,22 @@ class SoftmaxOps:
         axis: AxisSplit,
         ignore: int | None = None,
         divisor: float | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         """prob = softmax of x; loss (scalar) = -Σ log(prob of the label) / divisor.
 
-        A *divisor* of None is the number of labels that count, at least 1.
+        A *divisor* of None is the number of labels that count, at least 1.  With
+        *smoothing*, all of a place's classes share that part of its logarithm alike.
         """
         self.softmax(x, prob, axis)
         index, counts = class_index(labels, axis, ignore)
         picked = np.take_along_axis(split_axis(prob, axis), index, axis=1)
-        losses = np.where(counts, -np.log(np.maximum(picked, LEAST)), 0)
+        losses = -np.log(np.maximum(picked, LEAST))
+        if smoothing:
+            every = -np.log(np.maximum(split_axis(prob, axis), LEAST))
+            mean = every.mean(axis=1, keepdims=True)
+            losses = (1 - smoothing) * losses + smoothing * mean
+        losses = np.where(counts, losses, 0)
         loss[...] = losses.sum(dtype=np.float64) / divide_by(divisor, counts)
 
     def softmax_loss_backward(
@@ -95,14 +102,20 @@ class SoftmaxOps:
         axis: AxisSplit,
         ignore: int | None = None,
         divisor: float | None = None,
+        smoothing: float = 0.0,
     ) -> None:
-        """dx = (prob - 1 at the label) · dloss / divisor, 0 where ignored."""
+        """dx = (prob - target) · dloss / divisor, 0 where ignored.
+
+        The target is 1 - *smoothing* at the label, plus *smoothing* / classes for all.
+        """
         index, counts = class_index(labels, axis, ignore)
         out = split_axis(dx, axis)
         scale = dloss.reshape(1, 1, 1) / divide_by(divisor, counts)
         out[...] = split_axis(prob, axis)
+        if smoothing:
+            out -= smoothing / axis.size
         at_label = np.take_along_axis(out, index, axis=1)
-        np.put_along_axis(out, index, at_label - 1, axis=1)
+        np.put_along_axis(out, index, at_label - (1 - smoothing), axis=1)
         np.multiply(out, (scale * counts).astype(dx.dtype), out=out)
 
     def accuracy(
