@@ -26,7 +26,7 @@ class WindowData(Source):
         """Read window_data_param and transform_param."""
         message, transform = self.proto.window_data_param, self.proto.transform_param
         self.batch = positive(message.batch_size, f"{PREFIX}.batch_size")
-        self.crop = positive(transform.crop_size, "transform_param.crop_size")
+        self.crop = self._crop_size()
         if 2 * message.context_pad >= self.crop:
             raise SpecError(
                 f"context_pad {message.context_pad} on both sides leaves nothing of "
@@ -48,10 +48,22 @@ class WindowData(Source):
             )
         if transform.scale != 1:
             raise SpecError(
-                "scale in transform_param has no effect.",
-                "Put it into window_data_param.",
+                "Caffe's WindowData reads no scale in transform_param, where upgrading "
+                "old files puts it.",
+                f"Put it into {PREFIX} of a layer in today's format.",
                 field="transform_param.scale",
             )
+
+    def _crop_size(self) -> int:
+        """The side of the windows."""
+        size = self.proto.transform_param.crop_size
+        if not size and self.proto.window_data_param.HasField("crop_size"):
+            raise SpecError(
+                f"crop_size in {PREFIX} is read in old files only.",
+                "Put it into transform_param.",
+                field=f"{PREFIX}.crop_size",
+            )
+        return positive(size, "transform_param.crop_size")
 
     def infer_shapes(self, bottom: Shapes) -> Shapes:
         """From the file alone."""

@@ -313,7 +313,15 @@ layer { name: "s" type: "Silence" bottom: "data" bottom: "label" }"""
         (
             "batch_size: 2",
             "crop_size: 9 scale: 0.5",
-            "scale in transform_param has no effect.\n  Put it into window_data_param.",
+            "Caffe's WindowData reads no scale in transform_param, where upgrading old "
+            "files puts it.\n"
+            "  Put it into window_data_param of a layer in today's format.",
+        ),
+        (
+            "batch_size: 2 crop_size: 9",
+            "mirror: true",
+            "crop_size in window_data_param is read in old files only.\n"
+            "  Put it into transform_param.",
         ),
     ],
 )
