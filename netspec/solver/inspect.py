@@ -101,14 +101,15 @@ def _test_records(net: Located[NetParameter], state: State) -> int | None:
 
 def _stages(net: Located[NetParameter], phase: str) -> list[tuple[str, ...]]:
     """The stages that a file is written for in a phase: those its include rules name,
-    one after the other, or none where it names none."""
+    one after the other, and none where it names none, or some that must not be."""
     rules = [
         rule
         for layer in net.message.layer
         for rule in layer.include
-        if rule.stage and (not rule.HasField("phase") or rule.phase == PHASES[phase])
+        if not rule.HasField("phase") or rule.phase == PHASES[phase]
     ]
-    return list(dict.fromkeys(tuple(rule.stage) for rule in rules)) or [()]
+    told = (tuple(rule.stage) for rule in rules if rule.stage or rule.not_stage)
+    return list(dict.fromkeys(told)) or [()]
 
 
 def _build(

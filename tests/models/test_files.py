@@ -29,6 +29,11 @@ PARAMETERS = {  # the paper's table 2, exactly; the others as published
     "cifar10_quick": 145_578,
     "digits": 99_178,
 }
+SCALED = {  # solvers of the paper's other scales
+    f"{name}_{stage}_solver.prototxt"
+    for name in ("vgg16_1x1", "vgg16", "vgg19")
+    for stage in ("s384", "jitter")
+}
 FILES = sorted(path.name for path in MODELS.glob("*.prototxt"))
 
 
@@ -42,7 +47,7 @@ def costs(name: str) -> tuple[int, int, int]:
 
 def test_each_model_has_its_four_files() -> None:
     kinds = ("_train_val.prototxt", "_deploy.prototxt", "_solver.prototxt", ".md")
-    expected = {f"{name}{kind}" for name in NAMES for kind in kinds}
+    expected = {f"{name}{kind}" for name in NAMES for kind in kinds} | SCALED
     found = {path.name for path in MODELS.iterdir() if path.is_file()}
     assert found == expected | {"README.md"}
 
@@ -99,7 +104,7 @@ def test_generated_files_are_what_the_tool_writes(tmp_path) -> None:
     subprocess.run([sys.executable, str(tool), str(tmp_path)], check=True)
     written = sorted(path.name for path in tmp_path.iterdir())
     generated = [*VGG, "googlenet", "resnet50"]
-    assert len(written) == 3 * len(generated)
+    assert len(written) == 3 * len(generated) + len(SCALED)
     for name in written:
         assert (MODELS / name).read_text() == (tmp_path / name).read_text()
 

@@ -6,9 +6,12 @@ from itertools import pairwise
 
 import pytest
 
-from netspec.proto import NetParameter
+from netspec.proto import TEST, TRAIN, LayerParameter, NetParameter
+from netspec.spec import filter_net, read_net
 
-from .helpers import VGG, net, solver
+from .helpers import MODELS, VGG, net, solver
+
+PHASES = (TRAIN, TEST)
 
 # Table 1: kernel size and channels of each convolution; P is a pooling, N the LRN.
 COLUMNS = {
@@ -94,10 +97,11 @@ def test_the_normalisation_is_krizhevskys_formula() -> None:
 
 @pytest.mark.parametrize("name", VGG)
 def test_the_data_is_cropped_mirrored_and_centred(name: str) -> None:
-    train, test = (x for x in net(name, "train_val").layer if x.type == "Data")
+    train, test = data_layers(name)
     for data in (train, test):
         assert data.transform_param.crop_size == 224
         assert data.transform_param.short_side == 256
+        assert data.transform_param.force_color
         means = list(data.transform_param.mean_value)
         assert means == pytest.approx([103.939, 116.779, 123.68])
     assert train.transform_param.mirror
@@ -105,6 +109,54 @@ def test_the_data_is_cropped_mirrored_and_centred(name: str) -> None:
     assert train.transform_param.color_shift_std == pytest.approx(0.1)
     assert not test.transform_param.HasField("color_shift_std")
     assert (train.data_param.batch_size, test.data_param.batch_size) == (256, 50)
+    assert train.data_param.shuffle
+
+
+def data_layers(name: str, stage: str = "") -> list[LayerParameter]:
+    """The Data layers of TRAIN and of TEST, in a stage."""
+    spec = read_net(MODELS / f"{name}_train_val.prototxt")
+    parts = [filter_net(spec, phase, 0, (stage,) * bool(stage)) for phase in PHASES]
+    return [x for part in parts for x in part.message.layer if x.type == "Data"]
+
+
+SCALES = {"s384": ((384, 384), 384, ""), "jitter": ((256, 512), 384, "_s384")}
+
+
+@pytest.mark.parametrize("name", ["vgg16_1x1", "vgg16", "vgg19"])
+@pytest.mark.parametrize("stage", SCALES)
+def test_other_scales_go_on_from_one_another(name: str, stage: str) -> None:
+    """Sections 3.1 and 4: Q is S, or the middle of its range; the rate is a tenth."""
+    sides, q, before = SCALES[stage]
+    train, test = data_layers(name, stage)
+    found = train.transform_param
+    least, most = found.short_side_min, found.short_side_max
+    fixed = found.short_side
+    assert (fixed or least, fixed or most) == sides
+    assert test.transform_param.short_side == q
+    for data, plain in zip((train, test), data_layers(name), strict=True):
+        for field in ("short_side", "short_side_min", "short_side_max"):
+            data.transform_param.ClearField(field)
+            plain.transform_param.ClearField(field)
+        assert data.transform_param == plain.transform_param
+        assert data.data_param == plain.data_param
+    fine, first = solver(f"{name}_{stage}"), solver(name)
+    assert list(fine.weights) == [f"snapshots/{name}{before}_best.caffemodel"]
+    assert list(fine.train_state.stage) == list(fine.test_state[0].stage) == [stage]
+    assert fine.snapshot_prefix == f"snapshots/{name}_{stage}"
+    assert fine.base_lr == pytest.approx(1e-3)
+    last = fine.base_lr * fine.gamma**fine.plateau_drops
+    assert last == pytest.approx(first.base_lr * first.gamma**first.plateau_drops)
+    differing = ("weights", "train_state", "test_state", "snapshot_prefix", "base_lr",
+                 "plateau_drops", "test_initialization")  # fmt: skip
+    for message in (fine, first):
+        for field in differing:
+            message.ClearField(field)
+    assert fine == first
+
+
+@pytest.mark.parametrize("name", ["vgg11", "vgg11_lrn", "vgg13"])
+def test_the_shallow_nets_have_one_scale(name: str) -> None:
+    assert len([x for x in net(name, "train_val").layer if x.type == "Data"]) == 2
 
 
 @pytest.mark.parametrize("name", VGG)

@@ -81,6 +81,8 @@ def data_layers(
     batches: tuple[int, int],
     train: Iterable[str] = (),
     test: Iterable[str] = (),
+    stages: str = "",
+    shuffle: bool = False,
 ) -> list[str]:
     """The two Data layers of a net trained on ImageNet.
 
@@ -90,6 +92,8 @@ def data_layers(
         mean: blue, green and red mean of the training set, 0 to 255.
         batches: images an iteration, over all devices, in training and in testing.
         train, test: further lines of transform_param, before the crop.
+        stages: further fields of the include rules.
+        shuffle: whether each epoch has an order of its own.
     """
     means = [
         noted(f"mean_value: {value}", colour)
@@ -100,8 +104,16 @@ def data_layers(
     random += [noted("mirror: true", "half of the time left to right")]
     middle = [*test, noted(window, "the middle")]
     return [
-        _data("TRAIN", database.format("train"), batches[0], random + means),
-        _data("TEST", database.format("val"), batches[1], middle + means),
+        _data(
+            f"phase: TRAIN {stages}",
+            database.format("train"),
+            batches[0],
+            random + means,
+            *["shuffle: true  # a new order each epoch"] * shuffle,
+        ),
+        _data(
+            f"phase: TEST {stages}", database.format("val"), batches[1], middle + means
+        ),
     ]
 
 
@@ -110,20 +122,21 @@ def noted(field: str, text: str) -> str:
     return f"{field:22}# {text}"
 
 
-def _data(phase: str, source: str, batch: int, transform: list[str]) -> str:
+def _data(rule: str, source: str, batch: int, transform: list[str], *more: str) -> str:
     return block(
         "layer",
         'name: "data"',
         'type: "Data"',
         'top: "data"',
         'top: "label"',
-        inline("include", f"phase: {phase}"),
+        inline("include", rule.strip()),
         block("transform_param", *transform),
         block(
             "data_param",
             f'source: "{source}"',
             f"batch_size: {batch}",
             "backend: LMDB",
+            *more,
         ),
     )
 

@@ -19,12 +19,17 @@ from .prototxt import (
 
 MEAN = ("103.939", "116.779", "123.68")
 DATABASE = "data/ilsvrc12_{}_lmdb"
+COLOUR = noted("force_color: true", "a few files are grey")
 TRAIN_IMAGES = (
+    COLOUR,
     noted("short_side_min: 256", "scaled, the shorter side to a number"),
     noted("short_side_max: 480", "of pixels drawn from this range"),
     noted("color_shift_std: 0.1", "colours shifted as Krizhevsky et al. did"),
 )
-TEST_IMAGES = (noted("short_side: 256", "scaled, the shorter side to 256 pixels"),)
+TEST_IMAGES = (
+    COLOUR,
+    noted("short_side: 256", "scaled, the shorter side to 256 pixels"),
+)
 # Number of the stage, bottleneck channels, units; the first unit of every stage but
 # the second halves the size.
 STAGES = ((2, 64, 3), (3, 128, 4), (4, 256, 6), (5, 512, 3))
@@ -47,7 +52,9 @@ def train_val() -> str:
         _header("Training and validation"),
         'name: "resnet50"',
         heading("Colour images of any size: see the card"),
-        *data_layers(DATABASE, 224, MEAN, (256, 50), TRAIN_IMAGES, TEST_IMAGES),
+        *data_layers(
+            DATABASE, 224, MEAN, (256, 50), TRAIN_IMAGES, TEST_IMAGES, shuffle=True
+        ),
         *_body(),
         heading("The objective, and what is measured on the validation set"),
         layer("loss", "SoftmaxWithLoss", ("fc1000", "label"), "loss"),

@@ -28,11 +28,8 @@ FULLY_CONNECTED = (("fc6", 4096), ("fc7", 4096), ("fc8", 1000))
 MEAN = ("103.939", "116.779", "123.68")
 IMAGE_SIDE = 224
 DATABASE = "data/ilsvrc12_{}_lmdb"
-TRAIN_IMAGES = (
-    noted("short_side: 256", "S: scaled, the shorter side to 256 pixels"),
-    noted("color_shift_std: 0.1", "colours shifted as Krizhevsky et al. did"),
-)
-TEST_IMAGES = (noted("short_side: 256", "Q: scaled, the shorter side to 256 pixels"),)
+COLOUR = noted("force_color: true", "a few files are grey")
+SHIFT = noted("color_shift_std: 0.1", "colours shifted as Krizhevsky et al. did")
 
 # Krizhevsky's practice, which the paper says it follows: biases learn twice as fast
 # as weights and do not decay.
@@ -51,14 +48,60 @@ FIRST_WEIGHTS = {
 
 
 @dataclass(frozen=True)
+class Scale:
+    """A way to rescale images, which a solver chooses in the net's file by its stage.
+
+    *sides*: least and greatest S; *test*: Q in validation; *before*: ending of the
+    name of what training goes on from.
+    """
+
+    stage: str
+    title: str
+    sides: tuple[int, int]
+    test: int
+    before: str = ""
+
+    @property
+    def training(self) -> tuple[str, ...]:
+        least, most = self.sides
+        if least == most:
+            text = f"S: scaled, the shorter side to {least} pixels"
+            return (noted(f"short_side: {least}", text),)
+        return (
+            noted(
+                f"short_side_min: {least}", "S: scaled, the shorter side to a length"
+            ),
+            noted(
+                f"short_side_max: {most}", "from here to there, drawn for each image"
+            ),
+        )
+
+    @property
+    def validation(self) -> str:
+        text = f"Q: scaled, the shorter side to {self.test} pixels"
+        return noted(f"short_side: {self.test}", text)
+
+
+PLAIN = Scale("", "S = 256", (256, 256), 256)
+SCALES = (
+    Scale("s384", "S = 384", (384, 384), 384),
+    Scale("jitter", "S drawn from [256; 512]", (256, 512), 384, "_s384"),
+)
+
+
+@dataclass(frozen=True)
 class Network:
-    """One column of table 1: the kernel size of each convolution of each block."""
+    """One column of table 1: the kernel size of each convolution of each block.
+
+    *scales*: those that the paper trains it at after S = 256.
+    """
 
     name: str
     letter: str
     blocks: tuple[tuple[int, ...], ...]
     filler: str = GLOROT
     normalised: bool = False
+    scales: tuple[Scale, ...] = ()
 
     @property
     def weight_layers(self) -> int:
@@ -83,9 +126,9 @@ NETWORKS = (
     Network("vgg11", "A", ((3,),) * 2 + ((3, 3),) * 3, NORMAL),
     Network("vgg11_lrn", "A-LRN", ((3,),) * 2 + ((3, 3),) * 3, NORMAL, True),
     Network("vgg13", "B", ((3, 3),) * 5),
-    Network("vgg16_1x1", "C", ((3, 3),) * 2 + ((3, 3, 1),) * 3),
-    Network("vgg16", "D", ((3, 3),) * 2 + ((3, 3, 3),) * 3),
-    Network("vgg19", "E", ((3, 3),) * 2 + ((3, 3, 3, 3),) * 3),
+    Network("vgg16_1x1", "C", ((3, 3),) * 2 + ((3, 3, 1),) * 3, scales=SCALES),
+    Network("vgg16", "D", ((3, 3),) * 2 + ((3, 3, 3),) * 3, scales=SCALES),
+    Network("vgg19", "E", ((3, 3),) * 2 + ((3, 3, 3, 3),) * 3, scales=SCALES),
 )
 
 
@@ -95,6 +138,9 @@ def files(network: Network) -> dict[str, str]:
         f"{network.name}_train_val.prototxt": train_val(network),
         f"{network.name}_deploy.prototxt": deploy(network),
         f"{network.name}_solver.prototxt": solver(network),
+    } | {
+        f"{network.name}_{scale.stage}_solver.prototxt": scaled_solver(network, scale)
+        for scale in network.scales
     }
 
 
@@ -104,8 +150,7 @@ def train_val(network: Network) -> str:
         _header(network, "Training and validation"),
         comment(f"First weights: {FIRST_WEIGHTS[network.filler]}; biases 0."),
         f'name: "{network.name}"',
-        heading("Colour images of any size: see the card"),
-        *data_layers(DATABASE, IMAGE_SIDE, MEAN, (256, 50), TRAIN_IMAGES, TEST_IMAGES),
+        *_data(network),
         *_layers(network),
         heading("The objective, and what is measured on the validation set"),
         layer("loss", "SoftmaxWithLoss", ("fc8", "label"), "loss"),
@@ -131,6 +176,39 @@ def deploy(network: Network) -> str:
 def solver(network: Network) -> str:
     """The solver of section 3.1 of the paper."""
     return SOLVER.format(name=network.name, letter=network.letter, origin=ORIGIN)
+
+
+def scaled_solver(network: Network, scale: Scale) -> str:
+    """The solver that goes on from another scale, also of section 3.1."""
+    return SCALED_SOLVER.format(
+        name=network.name,
+        letter=network.letter,
+        origin=ORIGIN,
+        stage=scale.stage,
+        title=scale.title,
+        before=network.name + scale.before,
+    )
+
+
+def _data(network: Network) -> list[str]:
+    """The Data layers: one each for training and validation, for every scale."""
+    others = " ".join(f'not_stage: "{scale.stage}"' for scale in network.scales)
+    parts = []
+    for scale in (PLAIN, *network.scales):
+        rule = f'stage: "{scale.stage}"' if scale.stage else others
+        where = f", in stage {scale.stage}" if scale.stage else ""
+        parts.append(heading(f"Images of any size, {scale.title}{where}"))
+        parts += data_layers(
+            DATABASE,
+            IMAGE_SIDE,
+            MEAN,
+            (256, 50),
+            (COLOUR, *scale.training, SHIFT),
+            (COLOUR, scale.validation),
+            rule,
+            shuffle=True,
+        )
+    return parts
 
 
 def _header(network: Network, purpose: str) -> str:
@@ -231,6 +309,42 @@ display: 20                         # iterations between log lines
 average_loss: 20                    # the loss shown is the mean of this many
 snapshot: 5000                      # iterations between snapshots
 snapshot_prefix: "snapshots/{name}"
+snapshot_keep: 3                    # keep the newest: each has over 1 GB
+snapshot_best: "accuracy"           # and the one that validated best
+random_seed: 1                      # the same run every time
+"""
+
+SCALED_SOLVER = """\
+# Trains network {letter} with {title}, as section 3.1 of the paper does,
+# from the weights that another scale gave; the card is {name}.md.
+{origin}
+net: "models/{name}_train_val.prototxt"
+train_state {{ stage: "{stage}" }}   # the net's layers for this scale,
+test_state {{ stage: "{stage}" }}    # in validation too
+weights: "snapshots/{before}_best.caffemodel"
+
+# The update: batches of 256 (the net's batch_size), momentum, L2 penalty.
+base_lr: 0.001        # a tenth of the rate that S = 256 starts with
+momentum: 0.9         # share of the last update that is carried on
+weight_decay: 0.0005  # multiplier of the L2 penalty
+
+# The rate falls when the validation accuracy stops improving.
+lr_policy: "plateau"
+gamma: 0.1                   # each drop divides the rate by 10
+plateau_metric: "accuracy"   # top-1, averaged over the validation set
+plateau_patience: 5          # tests without a better value: 5 epochs
+plateau_drops: 2             # drops, down to the last rate of S = 256
+max_iter: 370000             # stop here at the latest
+
+# Validation: 1,000 batches of 50 are the 50,000 images once; first of all, too.
+test_iter: 1000
+test_interval: 5000          # about an epoch of 1.28 million images
+
+# Log and snapshots.
+display: 20                         # iterations between log lines
+average_loss: 20                    # the loss shown is the mean of this many
+snapshot: 5000                      # iterations between snapshots
+snapshot_prefix: "snapshots/{name}_{stage}"
 snapshot_keep: 3                    # keep the newest: each has over 1 GB
 snapshot_best: "accuracy"           # and the one that validated best
 random_seed: 1                      # the same run every time
