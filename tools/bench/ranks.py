@@ -1,0 +1,122 @@
+"""What several ranks of one thread gain over one, on a net of the models folder.
+
+    python tools/bench/ranks.py --net vgg11 --batch 32 --ranks 2 --rounds 2
+
+One rank and several train in turn on numbers made up in memory, so that a machine that
+others use as well treats both alike. Prints medians of the iterations' seconds, their
+ratio, the share of the communication hidden behind backward, and, since a loaded
+machine says little of wall time, the processor seconds an iteration took in all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from netspec.proto import TRAIN, NetParameter
+from netspec.spec import filter_net, read_net
+from netspec.spec.write import to_text
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SOLVER = """
+net: "net.prototxt" base_lr: 1e-6 lr_policy: "fixed" momentum: 0.9 weight_decay: 5e-4
+snapshot_after_train: false random_seed: 1 max_iter: """
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--net", default="vgg11")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--iterations", type=int, default=3)
+    args = parser.parse_args()
+    counts = (1, args.ranks)
+    iterations: dict[int, list[dict]] = {n: [] for n in counts}
+    processor: dict[int, list[float]] = {n: [] for n in counts}
+    with tempfile.TemporaryDirectory(prefix="netspec-ranks-") as name:
+        folder = Path(name)
+        make_files(folder, args)
+        for _ in range(args.rounds):
+            for ranks in counts:
+                short = run(folder, ranks, 1, args.ranks)
+                long = run(folder, ranks, 1 + args.iterations, args.ranks)
+                iterations[ranks] += long[0][1:]
+                spent = (long[1] - short[1]) / args.iterations
+                processor[ranks].append(spent)
+    report(args.ranks, iterations, processor)
+    return 0
+
+
+def make_files(folder: Path, args: argparse.Namespace) -> None:
+    """The net with sources that need no files, and a solver."""
+    spec = read_net(ROOT / "models" / f"{args.net}_train_val.prototxt")
+    net = NetParameter()
+    net.CopyFrom(filter_net(spec, TRAIN).message)
+    net.ClearField("state")
+    for layer in net.layer:
+        if layer.type == "Data":
+            size = layer.transform_param.crop_size
+            for field in ("data_param", "transform_param", "include"):
+                layer.ClearField(field)
+            layer.type = "DummyData"
+            shapes = ((args.batch, 3, size, size), (args.batch,))
+            for shape in shapes:
+                layer.dummy_data_param.shape.add(dim=shape)
+            fill = layer.dummy_data_param.data_filler
+            fill.add(type="gaussian", std=50)
+            fill.add(type="constant")
+    (folder / "net.prototxt").write_text(to_text(net))
+
+
+def run(
+    folder: Path, ranks: int, iterations: int, shards: int
+) -> tuple[list[dict], float]:
+    """Timings of the iterations, and processor seconds in all."""
+    (folder / "solver.prototxt").write_text(f"{SOLVER}{iterations} shards: {shards}")
+    log = folder / "log.json"
+    log.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "netspec.cli.main", "train", "--quiet"]
+    command += ["--solver", "solver.prototxt", "--json", str(log)]
+    process = subprocess.Popen(
+        [*command, "--ranks", str(ranks)],
+        cwd=folder,
+        env={**os.environ, "NETSPEC_THREADS": "1"},
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    events = map(json.loads, log.read_text().splitlines())
+    timings = [e["timings"] for e in events if e["event"] == "Iteration"]
+    return timings, usage.ru_utime + usage.ru_stime
+
+
+def report(ranks: int, iterations: dict, processor: dict) -> None:
+    parts = ("data", "forward", "backward", "update", "wait")
+    total = {
+        n: median(sum(t[p] for p in parts) for t in each)
+        for n, each in iterations.items()
+    }
+    for n in total:
+        split = ", ".join(
+            f"{p} {median(t[p] for t in iterations[n]):.2f}" for p in parts
+        )
+        print(f"{n} ranks: {total[n]:.2f} s an iteration ({split}); "
+              f"processor {median(processor[n]):.2f} s")  # fmt: skip
+    talk = median(t["communication"] for t in iterations[ranks])
+    wait = median(t["wait"] for t in iterations[ranks])
+    print(f"speed-up {total[1] / total[ranks]:.2f}; by processor time "
+          f"{ranks * median(processor[1]) / median(processor[ranks]):.2f}")  # fmt: skip
+    print(f"communication {talk:.2f} s, {100 * max(0, 1 - wait / talk):.0f} % hidden")
+    print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
