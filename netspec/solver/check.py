@@ -26,9 +26,17 @@ _LEAST = {
     "plateau_patience": 1,
     "plateau_drops": 0,
     "plateau_min_delta": 0,
+    "warmup_iter": 0,
+    "warmup_start_lr": 0,
+    "min_lr": 0,
 }
 # Policies that divide by a field, or subtract from it.
-_POSITIVE = {"step": "stepsize", "sigmoid": "stepsize", "poly": "max_iter"}
+_POSITIVE = {
+    "step": "stepsize",
+    "sigmoid": "stepsize",
+    "poly": "max_iter",
+    "cosine": "max_iter",
+}
 _TRAIN_NETS = ("net", "net_param", "train_net", "train_net_param")
 
 
@@ -68,7 +76,7 @@ def _check_type(solver: Solver) -> None:
 def _check_counts(solver: Solver) -> None:
     for field, least in _LEAST.items():
         value = getattr(solver.message, field)
-        if value < least:
+        if not value >= least:
             raise fault(
                 solver, field, f"{field} is {value:g}.", f"It is at least {least}."
             )
@@ -124,6 +132,28 @@ def _check_policy_values(solver: Solver) -> None:
         )
 
 
+def _check_warmup(solver: Solver) -> None:
+    if solver.message.HasField("warmup_start_lr") and not solver.message.warmup_iter:
+        raise fault(
+            solver,
+            "warmup_start_lr",
+            "warmup_start_lr is given, and warmup_iter is not.",
+            "Add warmup_iter, the number of iterations from there to base_lr.",
+        )
+
+
+def _check_min_rate(solver: Solver) -> None:
+    name = solver.message.lr_policy
+    if solver.message.HasField("min_lr") and not POLICIES[name].has_min:
+        having = " or ".join(n for n in POLICIES if POLICIES[n].has_min)
+        raise fault(
+            solver,
+            "min_lr",
+            f"lr_policy {name!r} does not end at a min_lr.",
+            f"Remove it, or choose {having}.",
+        )
+
+
 def _check_regularization(solver: Solver) -> None:
     kind = solver.message.regularization_type
     if kind not in REGULARIZATIONS:
@@ -147,7 +177,7 @@ def _check_constants(solver: Solver) -> None:
         )
     if message.type == "RMSProp" and not 0 <= message.rms_decay < 1:
         raise _not_below_one(solver, "rms_decay")
-    if message.type == "Adam":
+    if message.type in ("Adam", "AdamW"):
         for field in ("momentum", "momentum2"):
             if not 0 <= getattr(message, field) < 1:
                 raise _not_below_one(solver, field)
@@ -161,6 +191,42 @@ def _not_below_one(solver: Solver, field: str) -> SpecError:
         f"is {getattr(solver.message, field):g}.",
         "It is the share that a running mean keeps.",
     )
+
+
+def _check_lars(solver: Solver) -> None:
+    message = solver.message
+    if message.HasField("local_gw_ratio") and message.type != "LARS":
+        raise fault(
+            solver,
+            "local_gw_ratio",
+            f"solver type {message.type!r} has no local_gw_ratio.",
+            'Remove it, or choose type: "LARS".',
+        )
+    if message.type == "LARS" and not message.local_gw_ratio > 0:
+        raise fault(
+            solver,
+            "local_gw_ratio",
+            f"local_gw_ratio is {message.local_gw_ratio:g}.",
+            "It is above 0; the paper's is 0.001.",
+        )
+    if message.type == "LARS" and message.regularization_type == "L1":
+        raise fault(
+            solver,
+            "regularization_type",
+            "solver type 'LARS' has no weight decay of type L1.",
+            "Choose L2: its rates follow from the weights' L2 norms.",
+        )
+
+
+def _check_average(solver: Solver) -> None:
+    decay = solver.message.ema_decay
+    if not 0 <= decay < 1:
+        raise fault(
+            solver,
+            "ema_decay",
+            f"ema_decay is {decay:g}.",
+            "It is from 0 to below 1, such as 0.999; 0 keeps no mean of the weights.",
+        )
 
 
 def _check_shards(solver: Solver) -> None:
@@ -236,8 +302,12 @@ _CHECKS: tuple[Check, ...] = (
     _check_counts,
     _check_policy,
     _check_policy_values,
+    _check_warmup,
+    _check_min_rate,
     _check_regularization,
     _check_constants,
+    _check_lars,
+    _check_average,
     _check_shards,
     _check_train_net,
     _check_test_nets,

@@ -21,20 +21,27 @@ PAPER_DROP = 0.1  # plateau divides by 10 where the file gives no gamma
 
 @dataclass(frozen=True)
 class Policy:
-    """One ``lr_policy``: its formula, and the solver fields that it must be given."""
+    """One ``lr_policy``: its formula, and the solver fields that it must be given.
+
+    Attributes:
+        has_min: whether it reads ``min_lr``.
+    """
 
     formula: Formula
     needs: tuple[str, ...]
+    has_min: bool = False
 
 
 POLICIES: Registry[Policy] = Registry("lr_policy")
 
 
-def policy(name: str, *needs: str) -> Callable[[Formula], Formula]:
+def policy(
+    name: str, *needs: str, has_min: bool = False
+) -> Callable[[Formula], Formula]:
     """Register ``formula(solver, iteration, drops) -> rate`` under a policy's name."""
 
     def register(formula: Formula) -> Formula:
-        POLICIES(name)(Policy(formula, needs))
+        POLICIES(name)(Policy(formula, needs, has_min))
         return formula
 
     return register
@@ -42,6 +49,9 @@ def policy(name: str, *needs: str) -> Callable[[Formula], Formula]:
 
 def learning_rate(solver: SolverParameter, iteration: int, drops: int = 0) -> float:
     """The rate of one iteration, before any parameter's ``lr_mult``.
+
+    In the first ``warmup_iter`` iterations it is on the straight line from
+    ``warmup_start_lr`` to ``base_lr``; then the policy's.
 
     Args:
         solver: checked by :func:`netspec.solver.check.check_solver`.
@@ -51,7 +61,11 @@ def learning_rate(solver: SolverParameter, iteration: int, drops: int = 0) -> fl
     Raises:
         SpecError: an unknown policy.
     """
-    return POLICIES[solver.lr_policy].formula(solver, iteration, drops)
+    formula = POLICIES[solver.lr_policy].formula
+    if iteration < solver.warmup_iter:
+        start = solver.warmup_start_lr
+        return start + (solver.base_lr - start) * iteration / solver.warmup_iter
+    return formula(solver, iteration, drops)
 
 
 @policy("fixed", "base_lr")
@@ -79,10 +93,20 @@ def _multistep(solver: SolverParameter, iteration: int, drops: int) -> float:
     return solver.base_lr * solver.gamma ** steps_taken(solver.stepvalue, iteration)
 
 
-@policy("poly", "base_lr", "power", "max_iter")
+@policy("poly", "base_lr", "power", "max_iter", has_min=True)
 def _poly(solver: SolverParameter, iteration: int, drops: int) -> float:
     rest = max(0.0, 1.0 - iteration / solver.max_iter)  # 0 beyond the end, not NaN
-    return solver.base_lr * rest**solver.power
+    return solver.min_lr + (solver.base_lr - solver.min_lr) * rest**solver.power
+
+
+@policy("cosine", "base_lr", "max_iter", has_min=True)
+def _cosine(solver: SolverParameter, iteration: int, drops: int) -> float:
+    """Half a wave from the end of the warm-up, so that the rate does not jump there;
+    Loshchilov and Hutter 2017, without restarts."""
+    start = solver.warmup_iter
+    done = min(1.0, (iteration - start) / max(1, solver.max_iter - start))
+    share = (1 + math.cos(math.pi * done)) / 2
+    return solver.min_lr + (solver.base_lr - solver.min_lr) * share
 
 
 @policy("sigmoid", "base_lr", "gamma", "stepsize")

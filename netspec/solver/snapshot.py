@@ -31,7 +31,8 @@ _COURSE = frozenset(
         *("stepsize", "stepvalue", "momentum", "weight_decay", "regularization_type"),
         *("type", "clip_gradients", "random_seed", "delta", "momentum2", "rms_decay"),
         *("shards", "plateau_metric", "plateau_patience", "plateau_min_delta"),
-        *("plateau_drops", "plateau_mode"),
+        *("plateau_drops", "plateau_mode", "warmup_iter", "warmup_start_lr", "min_lr"),
+        *("local_gw_ratio", "ema_decay"),
     )
 )
 

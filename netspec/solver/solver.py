@@ -39,7 +39,7 @@ from netspec.solver.passes import Callback, Clock, Iterated, Passes, PlainRunner
 from netspec.solver.samples import Course
 from netspec.solver.signals import Signals, Wish
 from netspec.solver.snapshot import Progress
-from netspec.solver.updates import RULES, Update, clips
+from netspec.solver.updates import RULES, Update, needs_whole
 from netspec.spec import Located, read_solver
 from netspec.sync import Leaves, Local, Synchronizer
 from netspec.weights import Report
@@ -327,7 +327,7 @@ class Solver:
     @property
     def _updates_early(self) -> bool:
         """Whether a bucket may be updated before the whole gradient is there."""
-        return not (self.callbacks or self._debug or clips(self.parameters))
+        return not (self.callbacks or self._debug or needs_whole(self.parameters))
 
     def _make_update(self, rate: float) -> Update:
         net, now = self.net, self.iteration

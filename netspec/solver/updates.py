@@ -37,6 +37,7 @@ class Arena(Protocol):
 
 
 Apply = Callable[[Any, tuple[Array, ...], Steps, SolverParameter], None]
+Adapt = Callable[[Any, Arena, Steps, SolverParameter], Steps]
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,17 @@ class Rule:
             parameters' first arrays come before their second.
         apply: ``apply(ops, (w, gradient, *histories), steps, solver)``.
         correction: factor on the rate that depends on the iteration.
+        decoupled: weight decay is no part of the gradient: ``Steps.l2`` and ``l1`` are
+            what a step takes off the weights, decay times rate.
+        adapt: ``adapt(ops, arena, steps, solver)``: the steps with rates that follow
+            from whole parameters and their gradients, or None.
     """
 
     histories: int
     apply: Apply
     correction: Callable[[SolverParameter, int], float]
+    decoupled: bool = False
+    adapt: Adapt | None = None
 
 
 RULES: Registry[Rule] = Registry("solver type")
@@ -62,11 +69,13 @@ def rule(
     name: str,
     histories: int = 1,
     correction: Callable[[SolverParameter, int], float] = lambda solver, iteration: 1.0,
+    decoupled: bool = False,
+    adapt: Adapt | None = None,
 ) -> Callable[[Apply], Apply]:
     """Register a rule under its ``type``."""
 
     def register(apply: Apply) -> Apply:
-        RULES(name)(Rule(histories, apply, correction))
+        RULES(name)(Rule(histories, apply, correction, decoupled, adapt))
         return apply
 
     return register
@@ -92,21 +101,30 @@ class Update:
         self._ops, self._arena, self._solver = ops, arena, solver
         self._histories = histories
         self._kind = RULES[solver.type]
-        self._rate = rate * self._kind.correction(solver, iteration)
+        self._rate, self._iteration = rate, iteration
 
     def whole(self) -> None:
         """Step every parameter."""
-        scale = gradient_scale(self._ops, self._arena, self._solver)
-        self._apply(make_steps(self._arena, self._solver, self._rate, scale))
+        steps = self._steps(gradient_scale(self._ops, self._arena, self._solver))
+        if self._kind.adapt:
+            steps = self._kind.adapt(self._ops, self._arena, steps, self._solver)
+        self._apply(steps)
 
     def part(self, part: slice) -> None:
-        """Step a stretch of the arena, where gradients are not clipped."""
+        """Step a stretch of the arena, unless :func:`needs_whole`."""
         self._apply(_inside(self._unclipped, part))
 
     @cached_property
     def _unclipped(self) -> Steps:
-        scale = 1.0 / self._solver.iter_size
-        return make_steps(self._arena, self._solver, self._rate, scale)
+        return self._steps(1.0 / self._solver.iter_size)
+
+    def _steps(self, scale: float) -> Steps:
+        rate = self._rate * self._kind.correction(self._solver, self._iteration)
+        steps = make_steps(self._arena, self._solver, rate, scale)
+        if self._kind.decoupled:
+            rates = make_steps(self._arena, self._solver, self._rate, scale).rate
+            steps = replace(steps, l2=steps.l2 * rates, l1=steps.l1 * rates)
+        return steps
 
     def _apply(self, steps: Steps) -> None:
         arrays = (self._arena.data, self._arena.diff, *self._histories)
@@ -131,6 +149,11 @@ def _inside(steps: Steps, part: slice) -> Steps:
 def clips(solver: SolverParameter) -> bool:
     """Whether a step depends on the norm of the whole gradient."""
     return solver.clip_gradients >= 0
+
+
+def needs_whole(solver: SolverParameter) -> bool:
+    """Whether a stretch cannot be stepped before all gradients are there."""
+    return clips(solver) or RULES[solver.type].adapt is not None
 
 
 def gradient_scale(ops: Any, arena: Arena, solver: SolverParameter) -> float:
@@ -197,3 +220,24 @@ def _unbias(solver: SolverParameter, iteration: int) -> float:
 @rule("Adam", histories=2, correction=_unbias)
 def _adam(ops, arrays, steps, solver):  # type: ignore[no-untyped-def]
     ops.adam_update(*arrays, steps, solver.momentum, solver.momentum2, solver.delta)
+
+
+@rule("AdamW", histories=2, correction=_unbias, decoupled=True)
+def _adamw(ops, arrays, steps, solver):  # type: ignore[no-untyped-def]
+    ops.adamw_update(*arrays, steps, solver.momentum, solver.momentum2, solver.delta)
+
+
+def _trust(ops: Any, arena: Arena, steps: Steps, solver: SolverParameter) -> Steps:
+    """You, Gitman and Ginsburg 2017: steps in proportion to each parameter's norm."""
+    factors = np.ones(len(steps.rate))
+    for i, (at, _, decay, _) in enumerate(steps):
+        weight = math.sqrt(ops.sum_squares(arena.data[at]))
+        slope = steps.scale * math.sqrt(ops.sum_squares(arena.diff[at]))
+        if weight and slope:
+            factors[i] = solver.local_gw_ratio * weight / (slope + decay * weight)
+    return replace(steps, rate=steps.rate * factors)
+
+
+@rule("LARS", adapt=_trust)
+def _lars(ops, arrays, steps, solver):  # type: ignore[no-untyped-def]
+    ops.sgd_update(*arrays, steps, solver.momentum)

@@ -50,14 +50,16 @@ _FIELDS = {
         global_grad_scale global_grad_scale_adaptive conv_algos_override
         default_conv_algos_override cudnn_math_override default_cudnn_math_override
         reduce_buckets momentum_policy max_momentum momentum_power larc larc_policy
-        larc_turbo weight_decay_policy weight_decay_power store_blobs_in_old_format use_gpu_transform
+        larc_turbo weight_decay_policy weight_decay_power
+        store_blobs_in_old_format use_gpu_transform
         img_rand_resize_lower img_rand_resize_upper rand_resize_ratio_lower
         rand_resize_ratio_upper parser_threads threads cache trt_param
         detectnet_groundtruth_param detectnet_augmentation_param""",
     _INTEL: """
         compile_net_state quantization_param bn_stats_batch_size multinode
         mn_grad_compress_param mn_activation_param split_param disabled_update
-        stats_batch_size spatial_dropout_param conv_algorithm avg_include_pad eval_detection_param random_resize_param
+        stats_batch_size spatial_dropout_param conv_algorithm avg_include_pad
+        eval_detection_param random_resize_param
         random_aspect_ratio_param""",
 }
 _TYPES = {

@@ -27,11 +27,12 @@ _READ_BY_POLICY = {
     "poly": {"power"},
     "sigmoid": {"gamma", "stepsize"},
     "plateau": {"gamma"} | _PLATEAU,
+    "cosine": set(),
 }
 # Constants of the update, and the solver types that read them.
 _READ_BY_TYPE = {
-    "delta": {"AdaGrad", "RMSProp", "AdaDelta", "Adam"},
-    "momentum2": {"Adam"},
+    "delta": {"AdaGrad", "RMSProp", "AdaDelta", "Adam", "AdamW"},
+    "momentum2": {"Adam", "AdamW"},
     "rms_decay": {"RMSProp"},
 }
 

@@ -25,6 +25,7 @@ RULES = {
     "rmsprop": (1, (0.87, 1e-3)),
     "adadelta": (2, (0.92, 1e-3)),
     "adam": (2, (0.85, 0.96, 1e-3)),
+    "adamw": (2, (0.85, 0.96, 1e-3)),
 }
 
 
@@ -73,8 +74,12 @@ def test_the_reference_is_the_formula(name):
     found = run(UpdateOps(), name, np.float64)
     expected = [w.copy(), g.copy(), *(x.copy() for x in h)]
     for at, rate, l2, l1 in STEPS:
-        step = 0.37 * g[at] + l2 * w[at] + l1 * np.sign(w[at])
-        new = by_hand(name, w[at], step, rate, [x[at] for x in h], constants)
+        decay = l2 * w[at] + l1 * np.sign(w[at])
+        step, start = 0.37 * g[at] + decay, w[at]
+        if name == "adamw":
+            w2 = w[at] - l2 * w[at]
+            step, start = 0.37 * g[at], w2 - l1 * np.sign(w2)
+        new = by_hand(name, start, step, rate, [x[at] for x in h], constants)
         expected[0][at] = new[0]
         for history, values in zip(expected[2:], new[1:], strict=True):
             history[at] = values
@@ -122,3 +127,16 @@ def test_all_finite_finds_one_bad_element_anywhere(ops, bad):
         x[:] = 3
         x[at] = bad
         assert not ops.all_finite(x)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_average_of_weights(dtype):
+    average, w, *_ = arrays(dtype, 0)
+    found = average.copy()
+    UpdateOps().average_update(found, w, 0.9375)
+    # 1 - 0.9375 is exact; one rounding of each product and sum is left.
+    exact = 0.9375 * average.astype(float) + 0.0625 * w.astype(float)
+    np.testing.assert_allclose(found, exact, rtol=0, atol=8 * np.finfo(dtype).eps)
+    compiled = average.copy()
+    CpuUpdateOps().average_update(compiled, w, 0.9375)
+    np.testing.assert_array_equal(compiled, found)

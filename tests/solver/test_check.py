@@ -12,7 +12,8 @@ TABLE = {
     "missing policy": (
         GOOD,
         "s.prototxt: the solver has no lr_policy.\n"
-        "  Give one of: exp, fixed, inv, multistep, plateau, poly, sigmoid, step.",
+        "  Give one of: cosine, exp, fixed, inv, multistep, plateau, poly, "
+        "sigmoid, step.",
     ),
     "unknown policy": (
         GOOD + 'lr_policy: "steps"',
@@ -56,6 +57,62 @@ TABLE = {
         GOOD + 'lr_policy: "fixed" type: "Adam"\nmomentum2: 1',
         "s.prototxt:4:1: solver type 'Adam' takes a momentum2 from 0 to below 1; it is "
         "1.\n  It is the share that a running mean keeps.",
+    ),
+    "momentum 1 in AdamW": (
+        GOOD + 'lr_policy: "fixed" type: "AdamW"\nmomentum: 1',
+        "s.prototxt:4:1: solver type 'AdamW' takes a momentum from 0 to below 1; it is "
+        "1.\n  It is the share that a running mean keeps.",
+    ),
+    "cosine without max_iter": (
+        GOOD + 'lr_policy: "cosine"',
+        "s.prototxt:3:1: lr_policy 'cosine' needs max_iter, which is not given.\n"
+        "  Add it; its formula uses base_lr, max_iter.",
+    ),
+    "cosine to 0": (
+        GOOD + 'lr_policy: "cosine"\nmax_iter: 0',
+        "s.prototxt:4:1: lr_policy 'cosine' takes a max_iter above 0; it is 0.\n"
+        "  Give a number of iterations.",
+    ),
+    "negative warm-up": (
+        GOOD + 'lr_policy: "fixed"\nwarmup_iter: -3',
+        "s.prototxt:4:1: warmup_iter is -3.\n  It is at least 0.",
+    ),
+    "NVIDIA's warm-up": (
+        GOOD + 'lr_policy: "fixed" rampup_interval: 3\nrampup_lr: -0.5',
+        "s.prototxt:4:1: warmup_start_lr is -0.5.\n  It is at least 0.",
+    ),
+    "no warm-up to start": (
+        GOOD + 'lr_policy: "fixed"\nwarmup_start_lr: 0.01',
+        "s.prototxt:4:1: warmup_start_lr is given, and warmup_iter is not.\n"
+        "  Add warmup_iter, the number of iterations from there to base_lr.",
+    ),
+    "min_lr not a number": (
+        GOOD + 'lr_policy: "cosine" max_iter: 9\nmin_lr: nan',
+        "s.prototxt:4:1: min_lr is nan.\n  It is at least 0.",
+    ),
+    "min_lr ignored": (
+        GOOD + 'lr_policy: "exp" gamma: 0.9\nmin_lr: 0.01',
+        "s.prototxt:4:1: lr_policy 'exp' does not end at a min_lr.\n"
+        "  Remove it, or choose cosine or poly.",
+    ),
+    "LARS's constant ignored": (
+        GOOD + 'lr_policy: "fixed"\nlocal_gw_ratio: 0.01',
+        "s.prototxt:4:1: solver type 'SGD' has no local_gw_ratio.\n"
+        '  Remove it, or choose type: "LARS".',
+    ),
+    "LARS without trust": (
+        GOOD + 'lr_policy: "fixed" type: "LARS"\nlocal_gw_ratio: 0',
+        "s.prototxt:4:1: local_gw_ratio is 0.\n  It is above 0; the paper's is 0.001.",
+    ),
+    "LARS with L1": (
+        GOOD + 'lr_policy: "fixed" local_lr_auto: true\nregularization_type: "L1"',
+        "s.prototxt:4:1: solver type 'LARS' has no weight decay of type L1.\n"
+        "  Choose L2: its rates follow from the weights' L2 norms.",
+    ),
+    "ema_decay 1": (
+        GOOD + 'lr_policy: "fixed"\nema_decay: 1',
+        "s.prototxt:4:1: ema_decay is 1.\n"
+        "  It is from 0 to below 1, such as 0.999; 0 keeps no mean of the weights.",
     ),
     "unknown regularization": (
         GOOD + 'lr_policy: "fixed"\nregularization_type: "l2"',
@@ -129,6 +186,9 @@ def test_type_and_solver_type_together_are_refused():
         'lr_policy: "fixed" test_interval: 3 test_iter: 1 test_iter: 2',
         'lr_policy: "fixed" test_net: "a" test_interval: 3 test_iter: 1 test_iter: 2',
         'lr_policy: "fixed" solver_type: NESTEROV momentum: 0.9 shards: 4',
+        'lr_policy: "cosine" max_iter: 9 min_lr: 0.01 warmup_iter: 3 type: "AdamW"',
+        'lr_policy: "poly" power: 2 max_iter: 9 min_lr: 0.01 rampup_interval: 3',
+        'lr_policy: "fixed" type: "LARS" local_gw_ratio: 0.01 ema_decay: 0.999',
     ],
 )
 def test_good_files_pass(rest):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from netspec.errors import SpecError
@@ -45,6 +47,48 @@ def test_sigmoid_falls_through_the_middle():
     assert learning_rate(falling, 0) < learning_rate(falling, 10**6) == 0.25
 
 
+def test_cosine_falls_along_half_a_wave():
+    whole = solver("cosine", max_iter=12)
+    half = math.sqrt(0.5)
+    rates = {0: 0.25, 3: 0.125 * (1 + half), 6: 0.125, 8: 0.0625, 12: 0, 99: 0}
+    assert {t: learning_rate(whole, t) for t in rates} == pytest.approx(rates, abs=1e-9)
+    to_least = solver("cosine", max_iter=12, min_lr=0.125)
+    rates = {0: 0.25, 4: 0.21875, 6: 0.1875, 8: 0.15625, 12: 0.125, 99: 0.125}
+    assert {t: learning_rate(to_least, t) for t in rates} == pytest.approx(rates)
+
+
+def test_poly_may_end_above_0():
+    to_least = solver("poly", power=2, max_iter=8, min_lr=0.125)
+    rates = {0: 0.25, 4: 0.15625, 8: 0.125, 9: 0.125}
+    assert {t: learning_rate(to_least, t) for t in rates} == rates
+
+
+# Intel's rule: the line to base_lr, then the policy at the iteration as it stands.
+WARM = {"warmup_iter": 4, "warmup_start_lr": 0.0625}
+WARM_UPS = [
+    (solver("fixed", **WARM), {0: 0.0625, 1: 0.109375, 3: 0.203125, 4: 0.25}),
+    (solver("fixed", warmup_iter=4), {0: 0, 1: 0.0625, 2: 0.125, 4: 0.25}),
+    (solver("exp", gamma=0.5, **WARM), {3: 0.203125, 4: 0.015625}),
+    (
+        solver("multistep", gamma=0.5, stepvalue=[2, 5], **WARM),
+        {2: 0.15625, 4: 0.125, 5: 0.0625},
+    ),
+]
+
+
+@pytest.mark.parametrize(("solver", "rates"), WARM_UPS)
+def test_warm_up_goes_straight_to_base_lr(solver, rates):
+    assert {t: learning_rate(solver, t) for t in rates} == rates
+
+
+def test_cosine_begins_where_the_warm_up_ends():
+    warm = solver("cosine", max_iter=12, **WARM)
+    rates = {0: 0.0625, 3: 0.203125, 4: 0.25, 8: 0.125, 12: 0}
+    assert {t: learning_rate(warm, t) for t in rates} == pytest.approx(rates, abs=1e-9)
+    short = solver("cosine", max_iter=3, **WARM)  # cut short to try it out
+    assert [learning_rate(short, t) for t in (2, 4, 5)] == [0.15625, 0.25, 0]
+
+
 def test_plateau_divides_by_ten_unless_told():
     assert learning_rate(solver("plateau"), 9, drops=2) == pytest.approx(0.0025)
     assert learning_rate(solver("plateau", gamma=0.5), 9, drops=2) == 0.0625
@@ -69,4 +113,4 @@ def test_an_unknown_policy_offers_the_nearest():
 
 
 def test_every_policy_is_in_a_table():
-    assert {s.lr_policy for s, _ in TABLE} | {"sigmoid"} == set(POLICIES)
+    assert {s.lr_policy for s, _ in TABLE} | {"sigmoid", "cosine"} == set(POLICIES)

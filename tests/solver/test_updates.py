@@ -8,7 +8,13 @@ import pytest
 from netspec.backends.reference.update import UpdateOps
 from netspec.errors import SpecError
 from netspec.proto import SolverParameter
-from netspec.solver.updates import RULES, Update, gradient_scale, make_steps
+from netspec.solver.updates import (
+    RULES,
+    Update,
+    gradient_scale,
+    make_steps,
+    needs_whole,
+)
 
 
 def arena(sizes=(3, 5), lr_mult=(1.5, 0.0), decay_mult=(0.5, 3.0)):
@@ -81,9 +87,93 @@ def test_histories_are_those_of_a_solverstate():
     counts = {name: rule.histories for name, rule in RULES.items()}
     assert counts == {
         "SGD": 1, "Nesterov": 1, "AdaGrad": 1, "RMSProp": 1, "AdaDelta": 2, "Adam": 2,
+        "AdamW": 2, "LARS": 1,
     }  # fmt: skip
 
 
 def test_an_unknown_type_offers_the_nearest():
     with pytest.raises(SpecError, match="Did you mean 'Nesterov'"):
         RULES["Nestorov"]
+
+
+def optimize(kind, steps, **fields):
+    """Weights after some steps of a rule on gradients drawn anew for each."""
+    a = arena(lr_mult=(1.5, 0.7))
+    solver = SolverParameter(type=kind, iter_size=2, **fields)
+    histories = [a.data * 0 for _ in range(RULES[kind].histories)]
+    gradients = np.random.default_rng(7).standard_normal((steps, a.diff.size))
+    start = a.data.copy()
+    for t, g in enumerate(gradients):
+        a.diff[:] = g
+        Update(UpdateOps(), a, histories, solver, t, rate=0.01 / (1 + t)).whole()
+    return a, start, gradients
+
+
+@pytest.mark.parametrize("l1", [False, True])
+def test_adamw_is_a_loop_with_decay_beside_adam(l1):
+    kind = "L1" if l1 else "L2"
+    fields = {"momentum": 0.75, "momentum2": 0.9375, "delta": 0, "weight_decay": 0.5}
+    a, start, gradients = optimize("AdamW", 6, regularization_type=kind, **fields)
+    for s in a.segments:
+        w, m, v = start[s.slice], 0, 0
+        for t, gradient in enumerate(gradients):
+            rate, g = 0.01 / (1 + t) * s.lr_mult, gradient[s.slice] / 2
+            m, v = 0.75 * m + 0.25 * g, 0.9375 * v + 0.0625 * g**2
+            mean, square = m / (1 - 0.75 ** (t + 1)), v / (1 - 0.9375 ** (t + 1))
+            w = w - rate * 0.5 * s.decay_mult * (np.sign(w) if l1 else w)
+            w = w - rate * mean / np.sqrt(square)
+        np.testing.assert_allclose(a.data[s.slice], w, rtol=1e-12)
+
+
+def test_adamw_without_decay_is_adam():
+    fields = {"momentum": 0.75, "momentum2": 0.9375, "delta": 1e-3}
+    found, expected = (optimize(kind, 3, **fields)[0] for kind in ("AdamW", "Adam"))
+    np.testing.assert_array_equal(found.data, expected.data)
+
+
+@pytest.mark.parametrize("limit", [-1, 0.5])
+def test_lars_goes_in_proportion_to_the_norms(limit):
+    fields = {"momentum": 0.75, "weight_decay": 0.5, "local_gw_ratio": 0.125}
+    a, start, gradients = optimize("LARS", 5, clip_gradients=limit, **fields)
+    w, v = start.copy(), 0 * start
+    for t, g in enumerate(gradients):
+        whole = np.sqrt(sum((g[s.slice] ** 2).sum() for s in a.segments))
+        scale = 0.5 * (limit / whole if limit > 0 else 1)
+        for s in a.segments:
+            at, decay = s.slice, 0.5 * s.decay_mult
+            slope, norm = scale * g[at], np.linalg.norm(w[at])
+            local = 0.125 * norm / (np.linalg.norm(slope) + decay * norm)
+            rate = 0.01 / (1 + t) * s.lr_mult * local
+            v[at] = 0.75 * v[at] + rate * (slope + decay * w[at])
+            w[at] -= v[at]
+    np.testing.assert_allclose(a.data, w, rtol=1e-12)
+
+
+def test_lars_leaves_the_rate_of_weights_that_are_0():
+    a = arena(lr_mult=(1.0, 1.0))
+    a.data[:] = 0
+    solver = SolverParameter(type="LARS", weight_decay=0.5)
+    Update(UpdateOps(), a, [a.data.copy()], solver, 0, rate=0.125).whole()
+    for s in a.segments:
+        np.testing.assert_array_equal(a.data[s.slice], -0.125 * a.diff[s.slice])
+
+
+def test_what_follows_from_the_whole_gradient_waits_for_it():
+    waits = {kind for kind in RULES if needs_whole(SolverParameter(type=kind))}
+    assert waits == {"LARS"}
+    assert needs_whole(SolverParameter(clip_gradients=3))
+
+
+def test_parts_make_up_the_whole():
+    """AdamW, stretch by stretch: the cut goes through a parameter."""
+    fields = {"type": "AdamW", "momentum": 0.75, "weight_decay": 0.5}
+    cut, whole = arena(lr_mult=(1.5, 0.7)), arena(lr_mult=(1.5, 0.7))
+    for a, by_parts in ((cut, True), (whole, False)):
+        histories = [a.data * 0, a.data * 0]
+        update = Update(UpdateOps(), a, histories, SolverParameter(**fields), 3, 0.1)
+        if by_parts:
+            update.part(slice(0, 7))
+            update.part(slice(7, a.data.size))
+        else:
+            update.whole()
+    np.testing.assert_array_equal(cut.data, whole.data)

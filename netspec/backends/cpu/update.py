@@ -124,6 +124,38 @@ def _adam(  # type: ignore[no-untyped-def]
 
 
 @_kernel
+def _adamw(  # type: ignore[no-untyped-def]
+    counter, tasks, workspace, pieces, rows, scale, w, d, m, h, m1, r1, m2, r2, delta
+):
+    task = claim(counter)
+    while task < tasks:
+        start, stop, segment = pieces[task]
+        rate, l2, l1 = rows[segment]
+        for i in range(start, stop):
+            g = d[i] * scale
+            m[i] = m1 * m[i] + r1 * g
+            h[i] = m2 * h[i] + r2 * (g * g)
+            if l2 != 0:
+                w[i] -= l2 * w[i]
+            if l1 != 0:
+                if w[i] > 0:
+                    w[i] -= l1
+                elif w[i] < 0:
+                    w[i] += l1
+            w[i] -= rate * (m[i] / (np.sqrt(h[i]) + delta))
+        task = claim(counter)
+
+
+@_kernel
+def _average(counter, tasks, workspace, average, w, rest):  # type: ignore[no-untyped-def]
+    task = claim(counter)
+    while task < tasks:
+        for i in range(task * PIECE, min((task + 1) * PIECE, len(w))):
+            average[i] += rest * (w[i] - average[i])
+        task = claim(counter)
+
+
+@_kernel
 def _squares(counter, tasks, workspace, x, sums):  # type: ignore[no-untyped-def]
     task = claim(counter)
     while task < tasks:
@@ -245,3 +277,24 @@ class CpuUpdateOps(UpdateOps):
         rest, rest2 = 1 - momentum, 1 - momentum2
         arrays = (w, gradient, mean, squares)
         _launch(_adam, steps, arrays, momentum, rest, momentum2, rest2, delta)
+
+    def adamw_update(
+        self,
+        w: Array,
+        gradient: Array,
+        mean: Array,
+        squares: Array,
+        steps: Steps,
+        momentum: float,
+        momentum2: float,
+        delta: float,
+    ) -> None:
+        """See :meth:`UpdateOps.adamw_update`."""
+        rest, rest2 = 1 - momentum, 1 - momentum2
+        arrays = (w, gradient, mean, squares)
+        _launch(_adamw, steps, arrays, momentum, rest, momentum2, rest2, delta)
+
+    def average_update(self, average: Array, w: Array, decay: float) -> None:
+        """See :meth:`UpdateOps.average_update`."""
+        rest = w.dtype.type(1 - decay)
+        share(_average, _number_of_pieces(w), average, w, rest, work=2 * w.size)

@@ -12,7 +12,7 @@ same names.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -156,3 +156,34 @@ class UpdateOps:
             m[...] = momentum * m + rest * g
             h[...] = momentum2 * h + rest2 * (g * g)
             wi -= rate * (m / (np.sqrt(h) + delta))
+
+    def adamw_update(
+        self,
+        w: Array,
+        gradient: Array,
+        mean: Array,
+        squares: Array,
+        steps: Steps,
+        momentum: float,
+        momentum2: float,
+        delta: float,
+    ) -> None:
+        """Adam's step with g = scale · gradient, on W - l2 W - l1 sign(W).
+
+        Loshchilov and Hutter 2019.  Here l2 and l1 have the rate in them, but not its
+        correction.
+        """
+        plain = replace(steps, l2=0 * steps.l2, l1=0 * steps.l1)
+        for at, _, l2, l1 in steps:
+            wi = w[at]
+            if l2:
+                wi -= l2 * wi
+            if l1:
+                wi -= l1 * np.sign(wi)
+        self.adam_update(w, gradient, mean, squares, plain, momentum, momentum2, delta)
+
+    def average_update(self, average: Array, w: Array, decay: float) -> None:
+        """A = A + (1 - decay) (W - A), over the whole arena."""
+        for i in range(0, w.size, PIECE):
+            mean = average[i : i + PIECE]
+            mean += (1 - decay) * (w[i : i + PIECE] - mean)
