@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netspec.convert.losses import MEASURES, NAMES, PREDICTIONS
+from netspec.convert.losses import (
+    MEASURES,
+    PREDICTIONS,
+    auxiliary_losses,
+    drop_fillers,
+    is_constant,
+    prediction,
+)
 from netspec.convert.preprocessing import of_layer
 from netspec.data.preprocess import Preprocess
 from netspec.errors import OpenShapeError, SpecError
@@ -22,15 +29,6 @@ from netspec.spec.locate import Places, Spot
 
 # Fields of a layer that only training reads.
 _TRAINING = ("include", "exclude", "loss_weight", "propagate_down", "phase", "blobs")
-_FILLERS = (
-    "weight_filler", "bias_filler", "filler", "scale_filler", "slope_filler",
-    "shift_filler",
-)  # fmt: skip
-
-
-# Messages whose fillers say more than how to begin: what a top holds, or which fork's
-# layer it is.
-_FILLERS_TELL = ("dummy_data_param", "batch_norm_param", "bn_param")
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,7 @@ class _Work:
         self, layers: list[tuple[int, LayerParameter]]
     ) -> list[tuple[int, LayerParameter, bool]]:
         """The layers without measures and losses; True marks what must be kept."""
-        auxiliary = _auxiliary([layer for _, layer in layers])
+        auxiliary = auxiliary_losses([layer for _, layer in layers])
         taken = {layer.name for _, layer in layers}
         found: list[tuple[int, LayerParameter, bool]] = []
         asked: set[tuple[str, str]] = set()
@@ -146,7 +144,7 @@ class _Work:
                 )
             key = (PREDICTIONS[layer.type] or "", layer.bottom[0])
             if key not in asked:
-                found.append((i, _prediction(layer, taken), True))
+                found.append((i, prediction(layer, taken), True))
             asked.add(key)
         return found
 
@@ -156,8 +154,8 @@ class _Work:
         """The layers that an output needs, in order; placeholders are dropped."""
         wanted = set(outputs)
         kept: list[tuple[int, LayerParameter]] = []
-        for i, layer, prediction in reversed(layers):
-            if prediction:
+        for i, layer, is_prediction in reversed(layers):
+            if is_prediction:
                 wanted.update(layer.bottom)
             elif not wanted & set(layer.top):
                 continue
@@ -172,7 +170,7 @@ class _Work:
 
     def _clean(self, layer: LayerParameter) -> LayerParameter:
         kind = _kind(layer)
-        if kind.is_source and not _constant(layer):
+        if kind.is_source and not is_constant(layer):
             return self._input(layer)
         new = LayerParameter()
         new.CopyFrom(layer)
@@ -183,7 +181,7 @@ class _Work:
         if any(names):
             for name in names:
                 new.param.add(name=name) if name else new.param.add()
-        _without_fillers(new)
+        drop_fillers(new)
         return new
 
     def _input(self, layer: LayerParameter) -> LayerParameter:
@@ -258,55 +256,3 @@ class _Work:
             )
         places = Places(self.net.file, self.net.places.text, root)
         return Located(new, places, self.net.upgraded)
-
-
-def _constant(layer: LayerParameter) -> bool:
-    """A DummyData whose values never change is part of the net."""
-    fillers = layer.dummy_data_param.data_filler
-    return layer.type == "DummyData" and all(f.type == "constant" for f in fillers)
-
-
-def _auxiliary(layers: Sequence[LayerParameter]) -> set[str]:
-    """Losses on the same labels as another one, and with less weight."""
-    losses = [layer for layer in layers if _kind(layer).is_loss]
-    heaviest: dict[str, float] = {}
-    for loss in losses:
-        label = loss.bottom[1] if len(loss.bottom) > 1 else ""
-        heaviest[label] = max(heaviest.get(label, 0.0), _weight(loss))
-    return {
-        loss.name
-        for loss in losses
-        if len(loss.bottom) > 1 and _weight(loss) < heaviest[loss.bottom[1]]
-    }
-
-
-def _weight(loss: LayerParameter) -> float:
-    return loss.loss_weight[0] if loss.loss_weight else 1.0
-
-
-def _prediction(loss: LayerParameter, taken: set[str]) -> LayerParameter:
-    """The layer in place of a loss; without a type where the bottom will do."""
-    kind = PREDICTIONS[loss.type]
-    new = LayerParameter(name=loss.name, bottom=loss.bottom[:1])
-    if kind is None:
-        return new
-    name = NAMES[kind]
-    new.name = name if name not in taken else f"{loss.name}_{name}"
-    taken.add(new.name)
-    new.type = kind
-    new.top.append(new.name)
-    if kind == "Softmax" and loss.softmax_param.HasField("axis"):
-        new.softmax_param.axis = loss.softmax_param.axis
-    return new
-
-
-def _without_fillers(layer: LayerParameter) -> None:
-    for settings, value in layer.ListFields():
-        if settings.message_type is None or settings.name in _FILLERS_TELL:
-            continue
-        for inner in [value] if settings.has_presence else value:
-            for name in _FILLERS:
-                if name in inner.DESCRIPTOR.fields_by_name:
-                    inner.ClearField(name)
-        if settings.has_presence and not value.ListFields():
-            layer.ClearField(settings.name)

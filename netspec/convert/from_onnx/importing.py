@@ -11,35 +11,35 @@ from typing import Any
 import numpy as np
 
 from netspec.convert.extras import load
-from netspec.convert.from_onnx import arithmetic, windows
+from netspec.convert.from_onnx import activations, arithmetic, dense, shaping, windows
 from netspec.convert.from_onnx.building import NetBuilder
 from netspec.convert.from_onnx.operators import IMPORTERS, Step
 from netspec.convert.from_onnx.reading import OnnxModel, OnnxNode, closed, read_onnx
+from netspec.convert.from_onnx.tidying import (
+    absorb_flattening,
+    friendly_names,
+    without_empty_settings,
+    work_in_place,
+)
 from netspec.convert.model import Model, transplanted
 from netspec.convert.preprocessing import KEY, from_metadata
 from netspec.convert.refusal import UnsupportedError
 from netspec.errors import NetspecError, Place, SpecError
 from netspec.graph import build_graph
-from netspec.proto import TEST, NetParameter
+from netspec.proto import TEST
 from netspec.shapes import Shape
 from netspec.spec import Located
 from netspec.spec.locate import Places
 from netspec.weights import Weights
 
 Array = Any
-FAMILIES = (arithmetic, windows)
+FAMILIES = (activations, arithmetic, dense, shaping, windows)
 
 # Operators that only compute shapes and constants: done here, where inputs are known.
 _FOLDABLE = frozenset({
     "Add", "Cast", "Concat", "Constant", "ConstantOfShape", "Div", "Equal", "Expand",
     "Floor", "Gather", "Identity", "Mul", "Range", "ReduceProd", "Reshape", "Shape",
     "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Where",
-})  # fmt: skip
-
-
-# Layers that Caffe's own nets let work in place.
-_IN_PLACE = frozenset({
-    "BatchNorm", "Bias", "Dropout", "ELU", "PReLU", "ReLU", "Scale", "Sigmoid", "TanH",
 })  # fmt: skip
 
 
@@ -80,10 +80,10 @@ def read_import(
         net.input(name, shape)
     _walk(onnx, net)
     _name_outputs(onnx, net)
-    _absorb_flattening(net.net, onnx.outputs)
-    _in_place(net.net, onnx.outputs)
+    absorb_flattening(net.net, onnx.outputs)
+    work_in_place(net.net, onnx.outputs)
     values = {v: v for n in onnx.nodes for v in n.outputs}
-    for blob, value in _friendly_names(net.net).items():
+    for blob, value in friendly_names(net.net).items():
         if value in values:
             values[blob] = values.pop(value)
     return Imported(_model(onnx, net), onnx, values)
@@ -180,7 +180,7 @@ def _with_biases(onnx: OnnxModel) -> list[OnnxNode]:
 def mat_mul_bias(step: Step) -> None:
     """InnerProduct with its bias."""
     weight, bias = step.known(1), step.known(2)
-    arithmetic.inner_product(step, weight.T, bias, step.rank - 1)
+    dense.inner_product(step, weight.T, bias, step.rank - 1)
 
 
 def _name_outputs(onnx: OnnxModel, net: NetBuilder) -> None:
@@ -194,74 +194,10 @@ def _name_outputs(onnx: OnnxModel, net: NetBuilder) -> None:
                 names[:] = [name if n == blob else n for n in names]
 
 
-def _absorb_flattening(net: NetParameter, outputs: list[str]) -> None:
-    """Leave out a Flatten that only an InnerProduct reads: it flattens by itself."""
-    flats = {f.top[0]: f for f in net.layer if f.type == "Flatten"}
-    readers = Counter(b for layer in net.layer for b in layer.bottom)
-    for layer in list(net.layer):
-        flat = flats.get(layer.bottom[0]) if layer.bottom else None
-        axis = layer.inner_product_param.axis
-        if flat is None or layer.type != "InnerProduct" or axis != 1:
-            continue
-        plain = not flat.flatten_param.ListFields()
-        if plain and readers[flat.top[0]] == 1 and flat.top[0] not in outputs:
-            layer.bottom[0] = flat.bottom[0]
-            net.layer.remove(flat)
-
-
-def _in_place(net: NetParameter, outputs: list[str]) -> None:
-    """Let layers that may work in place do so, as Caffe's own nets do."""
-    inputs = {t for layer in net.layer if layer.type == "Input" for t in layer.top}
-    for layer in net.layer:
-        if len(layer.bottom) != 1 or len(layer.top) != 1:
-            continue
-        old, new = layer.bottom[0], layer.top[0]
-        readers = sum(list(other.bottom).count(old) for other in net.layer)
-        makers = sum(old in other.top for other in net.layer)
-        fit = layer.type in _IN_PLACE and old not in inputs
-        if fit and readers == 1 and makers == 1 and old not in outputs:
-            _rename(net, old, new)
-
-
-def _friendly_names(net: NetParameter) -> dict[str, str]:
-    """Name blobs that an exporter has numbered after the layers that make them.
-
-    Returns:
-        The old name of every blob renamed.
-    """
-    taken = {name for layer in net.layer for name in layer.top}
-    found: dict[str, str] = {}
-    for layer in net.layer:
-        for top in layer.top:
-            numbered = top.startswith("/") or top.isdecimal()
-            if numbered and layer.name not in taken and len(layer.top) == 1:
-                found[layer.name] = top
-                taken.add(layer.name)
-                _rename(net, top, layer.name)
-    return found
-
-
-def _rename(net: NetParameter, old: str, new: str) -> None:
-    for layer in net.layer:
-        for names in (layer.bottom, layer.top):
-            if old in names:
-                names[:] = [new if n == old else n for n in names]
-
-
 def _model(onnx: OnnxModel, builder: NetBuilder) -> Model:
-    net = Located(_tidied(builder.net), Places(onnx.file))
+    net = Located(without_empty_settings(builder.net), Places(onnx.file))
     graph = build_graph(net, TEST)
     weights = Weights.of_arrays(builder.weights, onnx.file)
     params = tuple(transplanted(graph, weights)) if graph.params else ()
     known = from_metadata(onnx.metadata.get(KEY))
     return Model(net, graph, params, known, (onnx.file,))
-
-
-def _tidied(net: NetParameter) -> NetParameter:
-    """The net without settings that say nothing."""
-    for layer in net.layer:
-        for field, value in layer.ListFields():
-            single = field.message_type is not None and field.has_presence
-            if single and not value.ListFields():
-                layer.ClearField(field.name)
-    return net

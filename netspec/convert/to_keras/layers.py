@@ -160,10 +160,11 @@ def relu(e: Emission) -> None:
 @emits("PReLU")
 def prelu(e: Emission) -> None:
     """PReLU, its slopes shared over places."""
-    if not e.is_image:
-        raise e.refuse("it is not behind an image")
     slopes = np.broadcast_to(e.params[0].reshape(-1), e.shape[1:2])
-    e.add("PReLU", "shared_axes=[1, 2]", [slopes.reshape(1, 1, -1)])
+    if e.is_image:
+        e.add("PReLU", "shared_axes=[1, 2]", [slopes.reshape(1, 1, -1)])
+    else:
+        e.add("PReLU", "", [slopes])
 
 
 @emits("ELU")

@@ -15,12 +15,28 @@ from netspec.convert.refusal import (
     refuse,
     unknown_layer,
 )
-from netspec.convert.to_torch import layers, windows
+from netspec.convert.to_torch import (
+    arithmetic,
+    functions,
+    normalising,
+    relatives,
+    shaping,
+    sums,
+    windows,
+)
 from netspec.convert.to_torch.emission import EMITTERS, Emission
 from netspec.convert.to_torch.writer import Writer
 from netspec.graph import Node
 
-FAMILIES = (layers, windows)
+FAMILIES = (
+    arithmetic,
+    functions,
+    normalising,
+    relatives,
+    shaping,
+    sums,
+    windows,
+)
 Array = Any
 
 
