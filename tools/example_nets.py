@@ -72,7 +72,7 @@ def shown(type: str, example: Example) -> str:
     given = blobs(example.bottoms).items()
     bottoms = ", ".join(f"{name} {describe(shape or ())}" for name, shape in given)
     tops = ", ".join(
-        f"{t} {describe(s) or 'scalar'}" for t, s in zip(node.tops, node.top_shapes)
+        f"{t} {describe(s)}" for t, s in zip(node.tops, node.top_shapes)
     )
     params = ", ".join(map(describe, node.param_shapes))
     facts = {"bottoms": bottoms, "tops": tops, "parameters": params}

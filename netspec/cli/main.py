@@ -20,6 +20,7 @@ COMMANDS = {
     "extract": "write features of pictures: the values of any blobs of a net",
     "time": "time each layer, forward and backward",
     "summary": "print shapes, parameters, MACs and memory without allocating any",
+    "draw": "draw a net, with the shapes of its blobs",
     "plan": "print order, fusions and memory of a net, or what many ranks would bring",
     "check": "check nets and solvers: errors, and what looks like a mistake",
     "upgrade": "rewrite an old net or solver in today's spelling",

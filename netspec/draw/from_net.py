@@ -89,8 +89,8 @@ def _add(
     for name in layer.top:
         diagram.boxes.setdefault(f"{name}_blob", Box((name,), BLOB, True))
         label = output_label(layer) if labels else ""
-        if name in shapes:
-            label = describe(shapes[name])
+        if name in shapes:  # in place the shape stays what it was
+            label = "" if name in layer.bottom else describe(shapes[name])
         _point(diagram, Arrow(key, f"{name}_blob", label))
 
 

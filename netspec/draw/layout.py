@@ -8,7 +8,7 @@ between them allow.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -64,6 +64,7 @@ class _Layouter:
     def __init__(self, diagram: Diagram) -> None:
         self.diagram = diagram
         self.sideways = diagram.direction in ("LR", "RL")
+        self.label_room = self._label_room()
         self.rank = _ranks(diagram)
         self.chains = [self._chain(i, a) for i, a in enumerate(diagram.arrows)]
         self.rows: dict[int, list[Node]] = defaultdict(list)
@@ -139,18 +140,45 @@ class _Layouter:
         if not isinstance(node, str):
             return 0.0, 0.0
         width, height = size_of(self.diagram.boxes[node])
-        return (height, width) if self.sideways else (width, height)
+        if self.sideways:
+            return height, width
+        return max(width, self.label_room.get(node, 0.0)), height
+
+    def _label_room(self) -> dict[str, float]:
+        """Width that boxes need so that labels side by side do not meet.
+
+        A label stands halfway to its box, where two arrows from one box are half as
+        far apart as at their heads.
+        """
+        arrows = self.diagram.arrows
+        beside = Counter(arrow.tail for arrow in arrows if arrow.label)
+        return {
+            a.head: 2 * (len(a.label) * CHARACTER + PAD)
+            for a in arrows
+            if beside[a.tail] > 1
+        }
+
+    def _rank_gaps(self) -> dict[int, float]:
+        """Room behind each rank; sideways the labels there must fit into it."""
+        gaps: dict[int, float] = defaultdict(lambda: _RANK_GAP)
+        for arrow, chain in zip(self.diagram.arrows, self.chains):
+            if self.sideways:
+                at = (len(chain) - 1) // 2  # see `shapes.label_place`
+                rank = min(self.rank[node] for node in chain[at : at + 2])
+                gaps[rank] = max(gaps[rank], len(arrow.label) * CHARACTER + 2 * PAD)
+        return gaps
 
     def _picture(self, ranks: list[int]) -> Layout:
         along, end = {}, _MARGIN
+        gaps = self._rank_gaps()
         for rank in ranks:
             thick = max(self._extent(node)[1] for node in self.rows[rank])
             along[rank] = end + thick / 2
-            end += thick + _RANK_GAP
+            end += thick + gaps[rank]
         edges = [(self.across[n], self._extent(n)[0] / 2) for n in self.rank]
         least = min((x - half for x, half in edges), default=0.0) - _MARGIN
         wide = max((x + half for x, half in edges), default=0.0) + _MARGIN - least
-        total = end - _RANK_GAP + _MARGIN
+        total = end - gaps[ranks[-1]] + _MARGIN if ranks else end
 
         def point(node: Node) -> Point:
             x, y = self.across[node] - least, along[self.rank[node]]

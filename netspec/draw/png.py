@@ -35,7 +35,9 @@ def _draw(pen: Any, font: Any, layout: Layout, scale: float) -> None:
         pen.polygon(scaled(arrowhead(points)), fill="black")
         (x, y), above = label_place(points)
         anchor = "ms" if above else "ls"
-        pen.text((x * scale, y * scale), route.arrow.label, "black", font, anchor)
+        at, label = (x * scale, y * scale), route.arrow.label
+        halo = {"stroke_width": 2, "stroke_fill": "white"}
+        pen.text(at, label, "black", font, anchor, **halo)
     for place in layout.places.values():
         pen.polygon(scaled(outline(place)), fill=place.box.colour, outline="black")
         x, y = place.centre

@@ -9,6 +9,7 @@ from netspec.draw.layout import LINE, Layout, Place, Point, Route
 from netspec.draw.shapes import arrowhead, label_place, outline, visible
 
 _FONT = 'font-family="Helvetica, Arial, sans-serif" font-size="12"'
+_HALO = 'stroke="white" stroke-width="4" paint-order="stroke"'  # over lines that cross
 
 
 def to_svg(layout: Layout, title: str) -> str:
@@ -34,7 +35,7 @@ def _arrow(route: Route, points: list[Point]) -> Iterable[str]:
         (x, y), above = label_place(points)
         anchor = "middle" if above else "start"
         yield (
-            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
+            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {_HALO}>'
             f"{_text(route.arrow.label)}</text>"
         )
 

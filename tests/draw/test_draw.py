@@ -232,3 +232,17 @@ def test_what_cannot_be_drawn(net, monkeypatch, tmp_path):
 def test_a_net_without_layers():
     for kind in ("svg", "png", "dot"):
         assert render(diagram_of(NetParameter()), kind)
+
+
+@pytest.mark.parametrize("direction", ["LR", "RL", "TB"])
+def test_labels_find_room_between_their_boxes(direction):
+    long = "16x1024x128x128"
+    boxes = {key: Box((key,), "#FFFFFF") for key in "abc"}
+    arrows = [Arrow("a", "b", long), Arrow("a", "c", long)]
+    layout = lay_out(Diagram("d", direction, boxes, arrows))
+    (ax, _), (bx, _), (cx, _) = (layout.places[key].centre for key in "abc")
+    room = len(long) * 6  # narrower than the font is
+    if direction == "TB":
+        assert abs(bx - cx) / 2 > room
+    else:
+        assert abs(ax - bx) - size_of(boxes["a"])[0] > room
