@@ -19,9 +19,11 @@ class Mail:
 
     def __init__(self):
         self.boxes = defaultdict(Queue)
+        self.lock = threading.Lock()  # of two boxes made at once, one would be lost
 
     def box(self, *address):
-        return self.boxes[address]
+        with self.lock:
+            return self.boxes[address]
 
 
 class ThreadPort:
