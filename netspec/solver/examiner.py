@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from netspec.proto import SolverParameter
+from netspec.solver.average import Average
 from netspec.solver.events import Event, RateDropped, TestResult, TestStarted, Warned
 from netspec.solver.plateau import Measured, Patience, Verdict, improves, judge
 from netspec.solver.schedules import learning_rate
@@ -20,6 +22,7 @@ class Examiner:
     Args:
         progress: the solver's own; records and the best metric are kept up here.
         emit: told what happens.
+        average: the mean of the weights that tests compute with, if there is one.
     """
 
     def __init__(
@@ -28,12 +31,14 @@ class Examiner:
         tests: Sequence[Test],
         progress: Progress,
         emit: Callable[[Event], None],
+        average: Average | None = None,
     ) -> None:
         self._message = solver.message
         self._tests, self._progress, self._emit = tests, progress, emit
         graphs = [test.net.graph for test in tests]
         self._plateau = watch_plateau(solver, graphs)
         self._best = watch_best(solver, graphs)
+        self._average = average
         self._done_at: int | None = None
 
     @property
@@ -63,7 +68,11 @@ class Examiner:
         return self._judge(self.run())
 
     def run(self) -> list[TestResult]:
-        """Run every test net once."""
+        """Run every test net once, with the mean of the weights where one is kept."""
+        with self._average.in_place() if self._average else nullcontext():
+            return self._run()
+
+    def _run(self) -> list[TestResult]:
         now, number = self._progress.iteration, self._tests_before()
         results = []
         for i, test in enumerate(self._tests):

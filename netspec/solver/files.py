@@ -14,15 +14,21 @@ from netspec.proto import SolverParameter
 from netspec.spec import Located
 
 _WEIGHTS, _STATE, _HDF5 = ".caffemodel", ".solverstate", ".h5"
+_AVERAGE = ".ema"
 _TWIN = {_WEIGHTS: _STATE, _STATE: _WEIGHTS}
 
 
 @dataclass(frozen=True)
 class SnapshotFiles:
-    """The two files of one snapshot."""
+    """The two files of one snapshot; a third where ``ema_decay`` is set."""
 
     weights: Path
     state: Path
+
+    @property
+    def average(self) -> Path:
+        """The mean weights."""
+        return average_file(self.weights)
 
     @classmethod
     def named(cls, stem: str, hdf5: bool) -> SnapshotFiles:
@@ -31,13 +37,14 @@ class SnapshotFiles:
         return cls(Path(stem + _WEIGHTS + end), Path(stem + _STATE + end))
 
     def remove(self) -> None:
-        """Delete both, the state first, so that no state is left without weights.
+        """Delete them, the state first, so that no state is left without weights.
 
         What says how pictures are prepared goes with the weights.
         """
         self.state.unlink(missing_ok=True)
-        self.weights.unlink(missing_ok=True)
-        sidecar_path(self.weights).unlink(missing_ok=True)
+        for weights in (self.weights, self.average):
+            weights.unlink(missing_ok=True)
+            sidecar_path(weights).unlink(missing_ok=True)
 
 
 def prefix_of(solver: Located[SolverParameter]) -> str:
@@ -86,10 +93,18 @@ def twin(path: str | Path) -> Path:
     )
 
 
+def average_file(weights: Path) -> Path:
+    """The mean weights beside some weights: NAME.ema.caffemodel."""
+    stem, suffix, end = weights.name.rpartition(_WEIGHTS)
+    return weights.with_name(stem + _AVERAGE + suffix + end)
+
+
 def state_file(path: str | os.PathLike[str]) -> Path:
-    """The solverstate of a snapshot that is given by either of its files."""
+    """The solverstate of a snapshot that is given by any of its files."""
     path = Path(path)
-    return path if _STATE in path.name else twin(path)
+    if _STATE in path.name:
+        return path
+    return twin(path.with_name(path.name.replace(_AVERAGE + _WEIGHTS, _WEIGHTS)))
 
 
 def weights_file(state: Path, learned_net: str) -> Path:
@@ -147,7 +162,8 @@ def remove_leftovers(prefix: str) -> None:
     folder, name = os.path.split(prefix)
     pattern = re.compile(
         rf"{re.escape(name)}_(?:iter_\d+|best)"
-        rf"(?:{re.escape(_WEIGHTS)}|{re.escape(_STATE)})(?:{re.escape(_HDF5)})?"
+        rf"(?:(?:{re.escape(_AVERAGE)})?{re.escape(_WEIGHTS)}|{re.escape(_STATE)})"
+        rf"(?:{re.escape(_HDF5)})?"
         r"\.(\d+)\.tmp"
     )
     for entry in os.listdir(folder or "."):

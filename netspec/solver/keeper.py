@@ -12,6 +12,7 @@ from netspec.data.preprocess_net import preprocess_of_net
 from netspec.errors import DataError, NetspecError, UsageError
 from netspec.net import Net
 from netspec.proto import SolverParameter, SolverState
+from netspec.solver.average import Average
 from netspec.solver.events import Event, Restored, SnapshotWritten, Warned
 from netspec.solver.files import (
     SnapshotFiles,
@@ -49,6 +50,7 @@ class Keeper:
         seed: the seed in use.
         emit: told what happens.
         sync: the other ranks: rank 0 writes and reads for all.
+        average: the solver's own mean of the weights, if it keeps one.
     """
 
     def __init__(
@@ -60,13 +62,14 @@ class Keeper:
         seed: int,
         emit: Callable[[Event], None],
         sync: Synchronizer,
+        average: Average | None = None,
     ) -> None:
         self.prefix = prefix_of(solver)
         self.last: SnapshotFiles | None = None
         self._last_at = -1
         self._message, self._net, self._seed = solver.message, net, seed
         self._histories, self._progress, self._emit = histories, progress, emit
-        self._sync = sync
+        self._sync, self._average = sync, average
         filtered = filter_net(net.spec, *net.state)
         self._course = course_digest(filtered.message, solver.message)
         self._preprocess = preprocess_of_net(net.spec, net.state, net.graph.blobs)
@@ -143,7 +146,9 @@ class Keeper:
         header.kept[:] = kept
         if self._preprocess:
             write_sidecar(files.weights, self._preprocess)
-        write_snapshot(self._net, self._histories, header, files)
+            if self._average:
+                write_sidecar(files.average, self._preprocess)
+        write_snapshot(self._net, self._histories, header, files, self._average)
 
     # Reading -------------------------------------------------------------------------
 
@@ -177,6 +182,9 @@ class Keeper:
         vars(self._progress).update(vars(progress_of(header)))
         for array in (self._net.arena.data, *self._histories):
             self._sync.broadcast(array)
+        if self._average:
+            self._average.begin()
+            self._sync.broadcast(self._average.values)
         return True
 
     def agree(self) -> None:
@@ -196,6 +204,8 @@ class Keeper:
 
     def _take_up(self, snapshot: Snapshot, wrong: list[NetspecError]) -> None:
         fitted = fit_histories(snapshot, self._net, self._message)
+        if self._average and snapshot.average:
+            self._average.load(snapshot.average)
         report = self._net.load(snapshot.weights)
         restore_histories(self._net, self._histories, fitted)
         vars(self._progress).update(vars(snapshot.progress))
@@ -208,8 +218,20 @@ class Keeper:
                 tuple(map(str, wrong)),
             )
         )
+        if self._average and not snapshot.average:
+            self._average.restart()
+            self._warn_no_average(snapshot)
         self._warn_missing(report.layers(Status.MISSING), snapshot)
         self._warn_other_course(snapshot)
+
+    def _warn_no_average(self, snapshot: Snapshot) -> None:
+        self._emit(
+            Warned(
+                f"{snapshot.state.file} comes without mean weights, which ema_decay "
+                "asks for.",
+                "The mean starts from its weights.",
+            )
+        )
 
     def _warn_missing(self, layers: list[str], snapshot: Snapshot) -> None:
         if layers:

@@ -18,7 +18,13 @@ from netspec.net import Net
 from netspec.net.save import save_weights
 from netspec.proto import NetParameter, SolverParameter, SolverState
 from netspec.shapes import describe
-from netspec.solver.files import SnapshotFiles, newest_first, weights_file
+from netspec.solver.average import Average
+from netspec.solver.files import (
+    SnapshotFiles,
+    average_file,
+    newest_first,
+    weights_file,
+)
 from netspec.solver.plateau import Measured
 from netspec.solver.schedules import steps_taken
 from netspec.solver.state import StoredState, fit_history, read_state, write_state
@@ -97,13 +103,21 @@ def _current_step(solver: SolverParameter, iteration: int) -> int:
 
 
 def write_snapshot(
-    net: Net, histories: Sequence[np.ndarray], header: SolverState, files: SnapshotFiles
+    net: Net,
+    histories: Sequence[np.ndarray],
+    header: SolverState,
+    files: SnapshotFiles,
+    average: Average | None = None,
 ) -> None:
-    """Write both files; each takes its place only when it is whole and on the disk.
+    """Write the files; each takes its place only when it is whole and on the disk.
 
     Raises:
         DataError: a file cannot be written; the one before it is as it was.
     """
+    if average:
+        with average.in_place():
+            save_weights(net, files.average)
+        header.ema_sha256 = file_digest(files.average)
     save_weights(net, files.weights)
     header.learned_net = str(files.weights)
     header.weights_sha256 = file_digest(files.weights)
@@ -125,10 +139,15 @@ def file_digest(path: Path) -> bytes:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot that was read and found whole; nothing has taken it up yet."""
+    """A snapshot that was read and found whole; nothing has taken it up yet.
+
+    Attributes:
+        average: the mean weights, where it holds them.
+    """
 
     state: StoredState
     weights: Path
+    average: Path | None = None
 
     @property
     def progress(self) -> Progress:
@@ -156,19 +175,29 @@ def read_snapshot(state_path: Path) -> Snapshot:
     """
     state = read_state(state_path)
     weights = weights_file(state_path, state.header.learned_net)
+    digest = state.header.weights_sha256 if state.is_ours else b""
+    _check_weights(state_path, weights, digest)
+    if not state.header.ema_sha256:
+        return Snapshot(state, weights)
+    average = average_file(weights)
+    _check_weights(state_path, average, state.header.ema_sha256)
+    return Snapshot(state, weights, average)
+
+
+def _check_weights(state_path: Path, weights: Path, digest: bytes) -> None:
+    """Refuse weights that are missing, or others than their checksum says, if any."""
     if not weights.exists():
         raise DataError(
             f"the weights that belong to it, {str(weights)!r}, are missing.",
             "Put the .caffemodel beside its .solverstate.",
             place=Place(str(state_path)),
         )
-    if state.is_ours and file_digest(weights) != state.header.weights_sha256:
+    if digest and file_digest(weights) != digest:
         raise DataError(
             f"the weights {str(weights)!r} are not those that it was written with.",
             "They were altered or cut short, or belong to another run.",
             place=Place(str(state_path)),
         )
-    return Snapshot(state, weights)
 
 
 def newest_valid(prefix: str) -> tuple[Snapshot | None, list[NetspecError]]:

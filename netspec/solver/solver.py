@@ -15,6 +15,7 @@ from netspec.data.feeds import Feeds
 from netspec.files import find
 from netspec.net import Net
 from netspec.proto import SolverParameter
+from netspec.solver.average import average_of
 from netspec.solver.balance import Balance
 from netspec.solver.banner import ranks_ready, started
 from netspec.solver.building import Settings, build_tests, build_training, seed_of
@@ -66,6 +67,7 @@ class Solver:
         net: the training net, built for one shard of its batch.
         parameters: the solver's message.
         histories: arrays of the arena's layout, as many as the solver type keeps.
+        average: the mean of the weights that ``ema_decay`` asks for, or None.
         listeners: may be added to at any time.
         passes: how one iteration's gradient is computed.
         callbacks: called at two points of every iteration; likewise.
@@ -112,7 +114,10 @@ class Solver:
         spec, message, net, sync = self._spec, self.parameters, self.net, self._sync
         kinds = range(RULES[message.type].histories)
         self.histories = [_zeros_like(net.arena.data) for _ in kinds]
-        self._examiner = Examiner(spec, self._tests, self._progress, self._emit)
+        self.average = average_of(net, message)
+        self._examiner = Examiner(
+            spec, self._tests, self._progress, self._emit, self.average
+        )
         self._keeper = Keeper(
             spec,
             net,
@@ -121,6 +126,7 @@ class Solver:
             self._settings.seed,
             self._emit,
             sync,
+            self.average,
         )
         self._debug = TellingRunner(self._emit) if message.debug_info else None
         leaves = Leaves(message.iter_size * net.graph.shards, sync.rank, sync.size)
@@ -202,7 +208,11 @@ class Solver:
 
         What every iteration ends with; the iteration is not counted up.
         """
+        if self.average:
+            self.average.begin()
         self._make_update(self.rate).whole()
+        if self.average:
+            self.average.update()
 
     def test(self) -> list[TestResult]:
         """Run every test net once, now."""
@@ -245,6 +255,8 @@ class Solver:
         for net in self.test_nets:
             if net.arena.segments:  # layers that the training net does not have
                 net.load(weights, **options)
+        if self.average:
+            self.average.forget()
         return self.net.load(weights, **options)
 
     def close(self) -> None:
@@ -311,6 +323,8 @@ class Solver:
     def _pass(self, now: int, rate: float, display: bool, clock: Clock) -> Iterated:
         """Compute the gradient and update the parameters."""
         update = self._make_update(rate)
+        if self.average:
+            self.average.begin()
         for callback in self.callbacks:
             callback.on_start()
         early = update.part if self._updates_early else None
@@ -320,6 +334,8 @@ class Solver:
             callback.on_gradients_ready()
         if not done.updated:
             clock.time("update", update.whole)
+        if self.average:
+            clock.time("update", self.average.update)
         if self._debug:
             self._debug.updated(self.net)
         return done
