@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ctypes.util import find_library
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -24,6 +25,7 @@ from netspec.sync.launchers import announce
 from netspec.sync.pulse import Activity, Pulse
 
 LIMIT = 300.0  # seconds to wait for a rank before the run is ended
+_LIBRARY = "MPI4PY_LIBMPI"  # variable by which mpi4py is told which library to load
 _PIECE = 1 << 26  # bytes of one message of a broadcast
 _DEFERENCE = 2.0  # seconds that another rank waits for rank 0 to report an error
 INTERRUPTED = 130  # the shell's code for a process ended by Ctrl-C
@@ -34,12 +36,18 @@ _NAPS = (50e-6, 1e-3)  # shortest and longest sleep, in seconds
 def load_mpi() -> Any:
     """mpi4py's MPI module, not yet initialised.
 
+    A system's MPI is taken before one from PyPI: it knows the machine's network and its
+    scheduler.  MPI4PY_LIBMPI names another.
+
     Raises:
         UsageError: it or an MPI library is missing.
     """
     try:
         import mpi4py
 
+        system = find_library("mpi")
+        if system:
+            os.environ.setdefault(_LIBRARY, system)
         mpi4py.rc.initialize = False
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:

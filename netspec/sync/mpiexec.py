@@ -46,10 +46,15 @@ def mpiexec(ranks: int) -> list[str]:
 
 
 def _candidates() -> Iterator[str]:
-    """Launchers beside Python, where pip puts them, then those on the path."""
-    for folder in (Path(sys.executable).parent, Path(sys.prefix, "bin"), None):
+    """Launchers on the path, and beside Python, where pip puts them."""
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    for folder in (
+        *path,
+        str(Path(sys.executable).parent),
+        str(Path(sys.prefix, "bin")),
+    ):
         for name in ("mpiexec", "mpirun", "mpiexec.hydra"):
-            found = shutil.which(name, path=None if folder is None else str(folder))
+            found = shutil.which(name, path=folder)
             if found:
                 yield found
 
