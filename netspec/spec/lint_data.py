@@ -41,7 +41,7 @@ def random_in_test(view: View) -> Iterator[Finding]:
 
 
 def unlike_phases(train: View, test: View) -> Iterator[Finding]:
-    """Another mean or scale in TEST than in TRAIN, for data of one name."""
+    """Another mean, scale or size in TEST than in TRAIN, for data of one name."""
     trained = dict(_by_top(train))
     for top, (i, layer) in _by_top(test):
         if top in trained:
@@ -51,6 +51,13 @@ def unlike_phases(train: View, test: View) -> Iterator[Finding]:
                 if values[0] != values[1]:
                     text = f"{field} is {values[0]} in TEST and {values[1]} in TRAIN."
                     yield test.finding(text, i, "transform_param", field)
+            if _rescales(there) and not _rescales(here):
+                text = "TRAIN rescales its images by short_side, TEST takes them as is."
+                yield test.finding(text, i, "transform_param", "short_side")
+
+
+def _rescales(transform: TransformationParameter) -> bool:
+    return bool(transform.short_side or transform.short_side_min)
 
 
 def _by_top(view: View) -> Iterator[tuple[str, tuple[int, LayerParameter]]]:

@@ -166,6 +166,19 @@ NETS = {
             "n:2:1: layer 'data': scale is 1 in TEST and 0.5 in TRAIN.",
         ],
     ),
+    "unlike sizes": (
+        DATA.replace(
+            "data_param",
+            "include { phase: TRAIN } transform_param { short_side: 9 } data_param",
+        )
+        + DATA.replace("data_param", "include { phase: TEST } data_param")
+        + SCORES
+        + LOSS,
+        [
+            "n:2:1: layer 'data': TRAIN rescales its images by short_side, TEST takes "
+            "them as is.",
+        ],
+    ),
 }
 
 
