@@ -236,7 +236,20 @@ def info(args: argparse.Namespace) -> int:
     print(f"records: {kinds}")
     _print_shapes(found.shapes)
     print(classes_text(found.labels))
+    _print_names(args.database)
     return 0
+
+
+def _print_names(database: Path) -> None:
+    """The classes that stand beside the records, if they do."""
+    from netspec.data.classes import classes_file, read_classes_of
+    from netspec.data.preprocess import class_hash
+
+    classes = read_classes_of(database)
+    if classes:
+        names = [str(each) for each in classes]
+        print(f"{classes_file(database)}: {len(names):,} classes, from '{names[0]}' to "
+              f"'{names[-1]}', order {class_hash(names)}")  # fmt: skip
 
 
 def verify(args: argparse.Namespace) -> int:

@@ -75,6 +75,15 @@ def test_the_official_archives(official, capsys):
     assert Database(train, Channels.COLOR).record(3)[0].shape[0] == 3
 
 
+def test_info_tells_the_classes(official, capsys):
+    assert run(COMMAND) == 0
+    capsys.readouterr()
+    assert run("data info data/ilsvrc12_train_lmdb") == 0
+    shown = capsys.readouterr().out
+    assert "10 of JPEG" in shown
+    assert "classes.txt: 4 classes, from 'n01440764 tench, Tinca tinca' to" in shown
+
+
 def test_folders_give_the_same_as_archives(official):
     assert run(COMMAND) == 0
     making.unpack(making.training_files(), Path("t"))
