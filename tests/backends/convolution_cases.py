@@ -20,6 +20,9 @@ CASES = {
     "pairs": Geometry(2, 6, 6, (6, 9), (2, 3), (2, 1), (1, 2), (1, 1), 3),
     "one_by_one": Geometry(2, 5, 3, (4, 7), (1, 1), (1, 1), (0, 0), (1, 1)),
     "one_by_one_group": Geometry(3, 6, 4, (4, 7), (1, 1), (1, 1), (0, 0), (1, 1), 2),
+    "one_by_one_depthwise": Geometry(
+        2, 3, 3, (4, 7), (1, 1), (1, 1), (0, 0), (1, 1), 3
+    ),
     "one_by_one_stride": Geometry(2, 5, 3, (7, 4), (1, 1), (2, 3), (0, 0), (1, 1)),
     "one_by_one_pad": Geometry(2, 5, 3, (4, 7), (1, 1), (1, 1), (1, 2), (1, 1)),
     "padded_beyond_kernel": Geometry(1, 2, 3, (3, 4), (2, 2), (1, 2), (4, 3), (1, 1)),

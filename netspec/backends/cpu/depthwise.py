@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.backends.cpu.frame import Array, frame, image, lifted, macs, weights
+from netspec.backends.cpu.frame import Array, frame, image, macs, planes, weights
 from netspec.backends.cpu.threads import claim, share
 from netspec.compiled import njit
 
@@ -21,27 +21,21 @@ def forward(
 ) -> None:
     """y = w * x + b."""
     tasks = geo.batch * geo.group
-    arrays = image(x, geo), weights(w, geo), b, _planes(y, geo)
+    arrays = image(x, geo), weights(w, geo), b, planes(y, geo)
     share(_forward, tasks, *arrays, relu, frame(geo), work=macs(geo))
 
 
 def backward_data(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
     """dx = wᵀ * dy."""
     tasks = geo.batch * geo.group
-    arrays = _planes(dy, geo), weights(w, geo), image(dx, geo)
+    arrays = planes(dy, geo), weights(w, geo), image(dx, geo)
     share(_backward_data, tasks, *arrays, frame(geo), work=macs(geo))
 
 
 def backward_weights(x: Array, dy: Array, dw: Array, geo: ConvolutionGeometry) -> None:
     """dw += dy xᵀ."""
-    arrays = image(x, geo), _planes(dy, geo), weights(dw, geo)
+    arrays = image(x, geo), planes(dy, geo), weights(dw, geo)
     share(_backward_weights, geo.group, *arrays, frame(geo), work=macs(geo))
-
-
-def _planes(y: Array, geo: ConvolutionGeometry) -> Array:
-    """y as (N, G, K / G, D, H, W)."""
-    each = geo.filters // geo.group
-    return y.reshape(geo.batch, geo.group, each, *lifted(geo.output))
 
 
 @njit(nogil=True, cache=True)

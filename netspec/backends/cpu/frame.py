@@ -74,6 +74,12 @@ def image(x: Array, geo: ConvolutionGeometry) -> Array:
     return x.reshape(geo.batch, geo.group, each, *lifted(axes))
 
 
+def planes(y: Array, geo: ConvolutionGeometry) -> Array:
+    """y as (N, G, K / G, D, H, W)."""
+    each = geo.filters // geo.group
+    return y.reshape(geo.batch, geo.group, each, *lifted(_output(geo)))
+
+
 def weights(w: Array, geo: ConvolutionGeometry) -> Array:
     """w as (G, K / G, taps)."""
     return w.reshape(geo.group, geo.filters // geo.group, geo.taps)
