@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from netspec.errors import UsageError
 
 if TYPE_CHECKING:
-    from netspec.data.sets.build import Labelled, Stored
+    from netspec.data.sets.build import Labelled
     from netspec.data.sets.devkit import Devkit
+    from netspec.data.sets.stored import Stored
 
 _LISTED_BAD = 20
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +23,8 @@ from netspec.data.decode import Channels, decode_raster
 from netspec.data.naming import about
 from netspec.data.preprocess import class_hash
 from netspec.data.sets.listing import ImageSet, Item
-from netspec.data.sets.resuming import ResumableWriter, State
+from netspec.data.sets.resuming import ResumableWriter
+from netspec.data.sets.stored import Stored
 from netspec.data.threads import Progress, cores, in_order, silent
 from netspec.data.writer import CONTENTS
 from netspec.errors import DataError
@@ -33,7 +33,6 @@ from netspec.random import Key, permutation
 
 _MOST_RECORDS = 10**8  # beyond, "%08d" no longer sorts
 _EIGHTH, _LARGE = 8, 64  # a block's side, and pixels of which blocks are few
-_MOST_TOLD = 1000  # images that were left out, whose faults are remembered
 
 
 @dataclass(frozen=True)
@@ -69,73 +68,6 @@ class Labelled:
             line = f"{item.path}\0{item.size}\0{label}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
-
-
-@dataclass
-class Stored:
-    """What has been written.
-
-    Attributes:
-        done: files dealt with.
-        labels: records of each class.
-        colours: sum of mean pixels, blue, green, red.
-        skipped: files left out, and what was wrong with the first of them.
-        resumed: files that an earlier run had dealt with.
-    """
-
-    done: int = 0
-    labels: Counter[int] = field(default_factory=Counter)
-    colours: list[float] = field(default_factory=lambda: [0.0] * 3)
-    skipped: int = 0
-    faults: list[str] = field(default_factory=list)
-    resumed: int = 0
-
-    @property
-    def count(self) -> int:
-        """Records written."""
-        return self.labels.total()
-
-    @property
-    def mean_pixel(self) -> list[float]:
-        """Blue, green, red; every image counts alike."""
-        return [value / self.count for value in self.colours]
-
-    def state(self) -> State:
-        """Itself in plain values."""
-        labels = {str(label): n for label, n in self.labels.items()}
-        return {
-            "done": self.done,
-            "labels": labels,
-            "colours": self.colours,
-            "skipped": self.skipped,
-            "faults": self.faults,
-        }
-
-    @staticmethod
-    def of(state: State) -> Stored:
-        """What :meth:`state` gave."""
-        labels = Counter({int(label): n for label, n in state["labels"].items()})
-        return Stored(
-            state["done"],
-            labels,
-            state["colours"],
-            state["skipped"],
-            state["faults"],
-            state["done"],
-        )
-
-    def add(self, label: int, pixel: Sequence[float]) -> None:
-        """Count a record."""
-        self.done += 1
-        self.labels[label] += 1
-        self.colours = [a + b for a, b in zip(self.colours, pixel)]
-
-    def leave_out(self, fault: str) -> None:
-        """Count a file that is none."""
-        self.done += 1
-        self.skipped += 1
-        if len(self.faults) < _MOST_TOLD:
-            self.faults.append(fault)
 
 
 @dataclass(frozen=True)

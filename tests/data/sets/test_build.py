@@ -20,9 +20,10 @@ from netspec.cli.main import main
 from netspec.data.classes import ImageClass, read_classes_of
 from netspec.data.database import Database
 from netspec.data.decode import Channels, decode
-from netspec.data.sets.build import Stored, Terms, finished, mean_pixel, store
+from netspec.data.sets.build import Terms, finished, mean_pixel, store
 from netspec.data.sets.labelling import by_folder
 from netspec.data.sets.listing import open_set
+from netspec.data.sets.stored import Stored
 from netspec.errors import DataError, NetspecError, UsageError
 from tests.conftest import ROOT
 from tests.data.making import image_file, smooth
@@ -337,6 +338,7 @@ from netspec.data import writer
 from netspec.data.sets.build import Terms, store
 from netspec.data.sets.labelling import by_folder
 from netspec.data.sets.listing import open_set
+from netspec.data.sets.stored import Stored
 writer._BATCH_RECORDS = 3
 wanted = by_folder(open_set(Path(sys.argv[1]))).shuffled(1)
 store(wanted, Path(sys.argv[2]), Terms(True, progress=lambda d, n: time.sleep(0.02)))
