@@ -17,7 +17,7 @@ Array = Any
 BATCHES = (1, 3)
 # Small values, and values as large as pixels: a net answers both, and an option that
 # is misread (a constant added, a window of LRN) shows in one or the other.
-_SPREADS = (1.0, 60.0)
+_SPREADS = (1.0, 20.0)
 _MORE = (23, 14)  # pixels that the second image is higher and wider
 
 
