@@ -18,7 +18,7 @@ def to_svg(layout: Layout, title: str) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" '
         f'height="{height:.0f}" viewBox="0 0 {width:.1f} {height:.1f}" {_FONT}>',
-        f"<title>{_text(title)}</title>",
+        f"<title>{text(title)}</title>",
         '<rect width="100%" height="100%" fill="white"/>',
     ]
     for route in layout.routes:
@@ -36,7 +36,7 @@ def _arrow(route: Route, points: list[Point]) -> Iterable[str]:
         anchor = "middle" if above else "start"
         yield (
             f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {_HALO}>'
-            f"{_text(route.arrow.label)}</text>"
+            f"{text(route.arrow.label)}</text>"
         )
 
 
@@ -50,7 +50,7 @@ def _box(place: Place) -> Iterable[str]:
     for i, line in enumerate(place.box.lines):
         yield (
             f'<text x="{x:.1f}" y="{first + i * LINE:.1f}" text-anchor="middle">'
-            f"{_text(line)}</text>"
+            f"{text(line)}</text>"
         )
 
 
@@ -58,6 +58,6 @@ def _points(points: Iterable[Point]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
-def _text(text: str) -> str:
+def text(text: str) -> str:
     """Text that XML can hold: control characters become a box."""
     return escape("".join(c if c >= " " else "\N{REPLACEMENT CHARACTER}" for c in text))
