@@ -71,9 +71,7 @@ def shown(type: str, example: Example) -> str:
     node = next(n for n in graph.nodes if n.layer.name == type.lower())
     given = blobs(example.bottoms).items()
     bottoms = ", ".join(f"{name} {describe(shape or ())}" for name, shape in given)
-    tops = ", ".join(
-        f"{t} {describe(s)}" for t, s in zip(node.tops, node.top_shapes)
-    )
+    tops = ", ".join(f"{t} {describe(s)}" for t, s in zip(node.tops, node.top_shapes))
     params = ", ".join(map(describe, node.param_shapes))
     facts = {"bottoms": bottoms, "tops": tops, "parameters": params}
     head = "".join(f"# {what}: {text}\n" for what, text in facts.items() if text)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from netspec.errors import DataError, NetspecError, Place, UsageError
+from netspec.files import replacing
 from netspec.proto import NetParameter
 from netspec.registry import suggest
 from netspec.spec.blobproto import (
@@ -24,7 +25,6 @@ from netspec.spec.blobproto import (
     read_blob,
     write_pieces,
 )
-from netspec.files import replacing
 from netspec.spec.wire import (
     LENGTH,
     VARINT,

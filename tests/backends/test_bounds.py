@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -25,14 +23,14 @@ SCRATCH_USERS = (
 
 
 @pytest.fixture
-def guards(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Guards]]:
+def guards(monkeypatch: pytest.MonkeyPatch) -> list[Guards]:
     """Scratch comes from the newest of the guards."""
     every = [Guards()]
     for module in SCRATCH_USERS:
         monkeypatch.setattr(
             f"{module}.buffer", lambda name, size: every[-1].scratch()(name, size)
         )
-    yield every
+    return every
 
 
 sizes = st.one_of(
@@ -84,7 +82,7 @@ def test_nothing_is_written_beyond_an_array(
     w = drawn((geo.filters, geo.channels // geo.group, *geo.kernel), 2)
     b = drawn((geo.filters,), 3)
     dy = drawn((geo.batch, geo.filters, *geo.output), 4)
-    given_ = [guard.array(n, a) for n, a in zip("x w b dy".split(), (x, w, b, dy))]
+    given_ = [guard.array(n, a) for n, a in zip(["x", "w", "b", "dy"], (x, w, b, dy))]
     got = run(CpuOps(), geo, relu, *given_, guard)
     assert guard.broken() == []
     for before, after in zip((x, w, b, dy), given_):

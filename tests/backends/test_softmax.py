@@ -51,9 +51,7 @@ def test_softmax_and_its_gradient(in_place):
 def test_loss_and_its_gradient(ignore, divisor):
     prob, loss, dx = np.empty_like(X), np.empty(()), np.empty_like(X)
     OPS.softmax_loss(X, LABELS, prob, loss, AXIS, ignore, divisor)
-    OPS.softmax_loss_backward(
-        prob, LABELS, np.array(1.3), dx, AXIS, ignore, divisor
-    )
+    OPS.softmax_loss_backward(prob, LABELS, np.array(1.3), dx, AXIS, ignore, divisor)
     counted = [(o, i) for o, i in PLACES if LABELS[o, i] != ignore]
     by = divisor or len(counted)
     p = prob_of(X)

@@ -118,13 +118,16 @@ class Trial:
         specs = layer.params(self.shapes)
         drawn = [self.rng.standard_normal(s.shape) for s in specs]
         run.param = [np.array(p, self.dtype) for p in (params or drawn)]
-        run.param_diff = [np.zeros_like(p) if s.trainable else None
-                          for p, s in zip(run.param, specs)]
+        run.param_diff = [
+            np.zeros_like(p) if s.trainable else None for p, s in zip(run.param, specs)
+        ]
         if gradient is None:
             gradient = [layer.allows_force_backward(b) for b in range(len(self.start))]
         run.bottom = [b.copy() for b in self.start]
-        run.bottom_diff = [self._nan(b.shape) if wanted else None
-                           for b, wanted in zip(self.start, gradient)]
+        run.bottom_diff = [
+            self._nan(b.shape) if wanted else None
+            for b, wanted in zip(self.start, gradient)
+        ]
         run.top = [self._nan(s) for s in self.top_shapes]
         run.top_diff = [self._nan(s) for s in self.top_shapes]
         self._share()

@@ -12,9 +12,7 @@ def text(param: str = "") -> str:
     return f'type: "Accuracy" accuracy_param {{ {param} }}'
 
 
-SCORES = np.array(
-    [[0.1, 0.7, 0.2], [0.5, 0.2, 0.3], [0.4, 0.4, 0.2], [0.1, 0.3, 0.6]]
-)
+SCORES = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3], [0.4, 0.4, 0.2], [0.1, 0.3, 0.6]])
 LABELS = np.array([1.0, 2.0, 0.0, 0.0])
 
 

@@ -109,8 +109,8 @@ def test_similarity_has_no_gradient():
         trial.backward([1.0])
     assert str(caught.value) == (
         "has no gradient for its similarities, and a layer below asks for one.\n"
-        "  Set propagate_down: true propagate_down: true propagate_down: false, without "
-        "force_backward."
+        "  Set propagate_down: true propagate_down: true propagate_down: false, "
+        "without force_backward."
     )
 
 
