@@ -28,6 +28,7 @@ COMMANDS = {
     "diff": "compare two models: nets, weights and outputs",
     "data": "create, inspect, verify and show databases of images",
     "recipe": "print or run the whole way from data to a tested net",
+    "devices": "print what is computed with: cores, threads, vectors, BLAS, memory",
     "log": "write the numbers of training logs as CSV, or draw them",
     "version": "print versions of netspec and of what it stands on",
 }
