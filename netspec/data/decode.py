@@ -1,7 +1,8 @@
 """Image files to pixels and back, with OpenCV's conventions, which are Caffe's.
 
 Pixels are arrays of shape (H, W, C), uint8; three channels are blue, green, red.
-JPEG goes through simplejpeg, and whatever that refuses, or is no JPEG, through Pillow.
+JPEG goes through simplejpeg, and whatever that refuses, or is no JPEG, through Pillow,
+as does all of it where there is no simplejpeg.
 Both use libjpeg-turbo with the accurate transform, as OpenCV does.
 """
 
@@ -9,7 +10,8 @@ from __future__ import annotations
 
 import io
 from enum import Enum
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,22 +92,33 @@ def _decode_jpeg(
     data: bytes | memoryview, channels: Channels, shrink: Shrink | None
 ) -> Raster | None:
     """A sound JPEG's pixels; None where a slower, more tolerant decoder must judge."""
-    import simplejpeg
-
+    codec = _codec()
+    if codec is None:
+        return None
     try:
-        height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+        height, width, space, _ = codec.decode_jpeg_header(data)
         _check_size(width, height)
         gray = channels is Channels.GRAY or (
             channels is Channels.NATIVE and space == "Gray"
         )
         most = shrink(height, width) if shrink else 1
         factor = next((f for f in _FACTORS if f <= most), 1)
-        picture = simplejpeg.decode_jpeg(
+        picture = codec.decode_jpeg(
             data, "GRAY" if gray else "BGR", **_smaller(height, width, factor)
         )
         return Raster(picture.transpose(2, 0, 1), height, width, factor)
     except ValueError:
         return None
+
+
+@cache
+def _codec() -> Any:
+    """simplejpeg; None where it is not installed."""
+    try:
+        import simplejpeg
+    except ImportError:
+        return None
+    return simplejpeg
 
 
 def _smaller(height: int, width: int, factor: int) -> dict[str, int]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from threading import Lock
+from typing import Any, NamedTuple, Protocol
 
 from netspec.data.naming import printable
 from netspec.data.sets.tar import members
@@ -151,6 +153,10 @@ class _PlacedFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        # Where one call both seeks and reads, threads need not wait for one another.
+        self._lock: AbstractContextManager[Any] = (
+            nullcontext() if hasattr(os, "pread") else Lock()
+        )
         try:
             self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except OSError as error:
@@ -162,7 +168,8 @@ class _PlacedFile:
     def read(self, start: int, size: int) -> bytes:
         """Bytes *start* to *start + size*."""
         try:
-            data = _read_at(self._handle, size, start)
+            with self._lock:
+                data = _read_at(self._handle, size, start)
         except OSError as error:
             raise DataError(
                 f"cannot be read: {error.strerror}.", f"Check '{self._path}'."
@@ -179,10 +186,18 @@ class _PlacedFile:
 def _read_at(handle: int, size: int, start: int) -> bytes:
     """One read may give less than asked for: it stops at 2 GB, or at a signal."""
     parts: list[bytes] = []
-    while size > 0 and (part := os.pread(handle, size, start)):
+    while size > 0 and (part := _PREAD(handle, size, start)):
         parts.append(part)
         size, start = size - len(part), start + len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _seek_and_read(handle: int, size: int, start: int) -> bytes:
+    os.lseek(handle, start, os.SEEK_SET)
+    return os.read(handle, size)
+
+
+_PREAD = getattr(os, "pread", _seek_and_read)  # Windows has none
 
 
 def _plain(name: str) -> str:
