@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "train a net as its solver file says, or go on from a snapshot",
     "test": "run a trained net over its whole test set once",
     "classify": "name what is in pictures",
+    "detect": "classify windows of pictures, as R-CNN does",
     "extract": "write features of pictures: the values of any blobs of a net",
     "time": "time each layer, forward and backward",
     "summary": "print shapes, parameters, MACs and memory without allocating any",

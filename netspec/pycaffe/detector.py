@@ -14,8 +14,10 @@ from netspec.errors import UsageError
 from netspec.proto import TEST
 from netspec.pycaffe.classifier import image_transformer
 from netspec.pycaffe.context import context_window
+from netspec.pycaffe.faults import BadValueError
 from netspec.pycaffe.images import load_image
 from netspec.pycaffe.net import Net
+from netspec.shapes import describe
 
 Array = Any
 Path = str | PathLike[str]
@@ -94,7 +96,14 @@ class Detector(Net):
             mean, size = self.crop_mean, self.crop_dims[:2]
             return context_window(im, window, size, self.context_pad, mean)
         top, left, bottom, right = (int(edge) for edge in window)
-        return im[top:bottom, left:right]
+        cut = im[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+        if not cut.size:
+            raise BadValueError(
+                f"window {(top, left, bottom, right)} has nothing of an image of "
+                f"{describe(im.shape[:2])}.",
+                "Give ymin, xmin, ymax and xmax in pixels of the image.",
+            )
+        return cut
 
     def configure_crop(self, context_pad: int | None) -> None:
         """Set how many pixels of surroundings windows get."""
