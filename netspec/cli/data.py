@@ -11,6 +11,7 @@ netspec data info train_lmdb
 netspec data verify train_lmdb          exit code 4 where a record is bad
 netspec data show train_lmdb -o sheet.png
 netspec data preview solver.prototxt -o sheet.png       what the net will see
+netspec data resize photos/ small/ --side 256           and cropped to a square
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.cli import data_preview, data_sets
+from netspec.cli import data_preview, data_resize, data_sets
 from netspec.shapes import describe
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _show_arguments(commands.add_parser("show", help="draw a contact sheet"))
     data_preview.add_arguments(
         commands.add_parser("preview", help="draw what a net will see")
+    )
+    data_resize.add_arguments(
+        commands.add_parser("resize", help="copy image files at one size")
     )
 
 
@@ -332,4 +336,5 @@ ACTIONS = {
     "verify": verify,
     "show": show,
     "preview": data_preview.run,
+    "resize": data_resize.run,
 }
