@@ -100,8 +100,16 @@ class ImageData(Images):
             )
 
     def stored_shape(self) -> Shape | None:
-        """From the size that images are resized to, or the crop."""
-        size = self.size if all(self.size) else (self.crop, self.crop)
+        """From the size that images are resized to, or the crop.
+
+        Only the crop tells, where they are rescaled after that.
+        """
+        transform = self.proto.transform_param
+        rescaled = (
+            transform.short_side or transform.short_side_min or transform.area_min
+        )
+        known = all(self.size) and not rescaled
+        size = self.size if known else (self.crop, self.crop)
         return (3 if self.settings.is_color else 1, *size) if all(size) else None
 
 

@@ -62,6 +62,11 @@ from tests.layers.harness import Trial, infer, make_layer
             "width: 6 }", 2,
             ((2, 3, 4, 6), (5, 3, 4, 6)),
         ),
+        (  # rescaled before they are cropped, so that the crop fits
+            'type: "ImageData" image_data_param { new_height: 8 new_width: 7 } '
+            "transform_param { short_side: 12 crop_size: 9 }", 2,
+            ((1, 3, 9, 9), (1,)),
+        ),
     ],
 )  # fmt: skip
 def test_shapes_that_the_file_tells(text, tops, shapes):
