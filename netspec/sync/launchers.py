@@ -12,6 +12,7 @@ from netspec.errors import UsageError
 
 LAUNCHER = "NETSPEC_LAUNCHER"  # the netspec process that started the ranks
 RANKS = "NETSPEC_RANKS"  # folder with a file for each rank that holds its process
+ENDED = "ended"  # file there that holds the code with which a rank has ended them all
 RESTARTED = "NETSPEC_RESTARTED"  # set where a run is started anew
 ROOT_ALLOWED = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
@@ -51,6 +52,14 @@ def announce(rank: int) -> None:
     if folder:
         with suppress(OSError):  # started through another machine's launcher
             Path(folder, str(rank)).write_text(str(os.getpid()))
+
+
+def announce_end(code: int) -> None:
+    """Tell the process that started this rank that it ends all with an exit code."""
+    folder = os.environ.get(RANKS)
+    if folder:
+        with suppress(OSError):
+            Path(folder, ENDED).write_text(str(code))
 
 
 def check_launched(found: Launched, size: int) -> None:

@@ -21,7 +21,7 @@ from netspec.errors import DeviceError, NetspecError, UsageError
 from netspec.sync.background import Background
 from netspec.sync.base import Array
 from netspec.sync.doubling import reduce_tree
-from netspec.sync.launchers import announce
+from netspec.sync.launchers import announce, announce_end
 from netspec.sync.pulse import Activity, Pulse
 
 LIMIT = 300.0  # seconds to wait for a rank before the run is ended
@@ -169,6 +169,7 @@ class Mpi:
     def end(self, message: str, code: int = DeviceError.exit_code) -> NoReturn:
         """End all ranks at once with an exit code, after saying why."""
         print(f"netspec: {message}", file=sys.stderr, flush=True)
+        announce_end(code)
         self._world.Abort(code)
         os._exit(code)  # an MPI may come back from there, and end this rank later
 

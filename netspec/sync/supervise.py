@@ -18,13 +18,13 @@ from types import FrameType
 from typing import IO, TextIO
 
 from netspec.errors import DeviceError
-from netspec.sync.launchers import LAUNCHER, RANKS, RESTARTED, ROOT_ALLOWED
+from netspec.sync.launchers import ENDED, LAUNCHER, RANKS, RESTARTED, ROOT_ALLOWED
 
 _LOOK = 0.05  # seconds between two looks at the processes
 FINAL = frozenset((0, 1, 2, 3, 4, 6, 130))  # exit codes that another try cannot mend
 _INTERRUPTED = 130
-_DEAD = re.compile(r"PID (\d+) RUNNING AT|process rank (\d+) with PID")
-_SIGNAL = re.compile(r"\(signal (\d+)\)|exited on signal (\d+)|EXIT CODE: (\d+)")
+_DEAD = re.compile(r"PID (\d+) RUNNING AT|process rank (\d+) with PID (\d+)")
+_SIGNAL = re.compile(r"\(signal (\d+)\)|signal (\d+) \(|EXIT CODE: (\d+)")
 # What MPICH's launcher prints around these facts.
 _NOISE = re.compile(
     r"=+$|=   |YOUR APPLICATION TERMINATED|This typically refers|Please see the FAQ|$"
@@ -94,6 +94,9 @@ class Supervisor:
         """The exit code to end with; says who died."""
         if self._interrupts > 1:
             return _INTERRUPTED
+        ended = Path(self._folder, ENDED)
+        if ended.exists():
+            return int(ended.read_text())
         died = report.died(self._processes()) if self._several else _ended_by(code)
         if died:
             _say(died)
@@ -183,7 +186,7 @@ class _Report:
         if not found:
             return ""
         ranks = {process: rank for rank, process in processes.items()}
-        process = int(found[1] or 0)
+        process = int(found[1] or found[3])
         rank = found[2] or ranks.get(process, "?")
         ends = [m for m in _SIGNAL.finditer(text) if m[1] or m[2]]
         how = _how(int(ends[0][1] or ends[0][2])) if ends else "has died"

@@ -16,6 +16,7 @@ import numpy as np
 
 from netspec.data.writer import DatabaseWriter
 from netspec.proto import Datum
+from netspec.sync.launchers import ROOT_ALLOWED
 
 PATIENCE = 120  # seconds that any run of these tests may take
 RECORDS = 57
@@ -68,8 +69,9 @@ def command(*options: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Without what pytest, or a launcher around it, has left there."""
-    ours = ("PMI_", "NETSPEC_L", "NETSPEC_R", "OMPI_")
-    return {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    ours = ("PMI_", "NETSPEC_L", "NETSPEC_R", "OMPI_COMM")
+    rest = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    return {**rest, **ROOT_ALLOWED}
 
 
 def run(folder: Path, *options: str, start: list[str] | None = None):

@@ -77,7 +77,7 @@ def test_ranks_that_mpiexec_starts(tmp_path, alone):
 def test_ranks_inside_of_ranks_are_refused(tmp_path):
     done = run(make_files(tmp_path, SHORT), "--ranks", "2", start=mpiexec(2))
     assert done.returncode != 0
-    assert "mpiexec has started 2 ranks, and --ranks or --restarts would" in done.stderr
+    assert "has started 2 ranks, and --ranks or --restarts would" in done.stderr
 
 
 def test_a_stopped_run_goes_on_with_other_ranks(tmp_path, alone):

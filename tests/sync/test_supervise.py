@@ -21,7 +21,7 @@ This typically refers to a problem with your application.
 Please see the FAQ page for debugging suggestions
 """
 OPEN_MPI = (
-    "mpirun noticed that process rank 3 with PID 0 on node vm exited on signal 11 "
+    "mpirun noticed that process rank 3 with PID 79 on node vm exited on\nsignal 11 "
     "(Segmentation fault)."
 )
 
@@ -33,7 +33,7 @@ OPEN_MPI = (
         (MPICH, "rank 2 (process 77) was ended by signal 9."),
         (MPICH.replace("Killed (signal 9)", "?"), "rank 2 (process 77) has died."),
         (MPICH.replace("77", "78"), "rank ? (process 78) was ended by signal 9."),
-        (OPEN_MPI, "rank 3 was ended by signal 11."),
+        (OPEN_MPI, "rank 3 (process 79) was ended by signal 11."),
     ],
 )
 def test_who_died(text, died):
