@@ -166,6 +166,24 @@ def test_timing_the_input_by_the_command(folder, capsys):
     assert main([*command.split()[:-1], "-1"]) == 2
 
 
+def test_a_replaced_record_is_told_by_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    files = [image_file("PNG", smooth(60, 90)), b"bad"]
+    write_lmdb(
+        tmp_path / "db", ((b"%d" % i, encoded(f, i)) for i, f in enumerate(files))
+    )
+    text = NET.format(transform=TRANSFORM).replace(
+        "backend", "replace_bad: true backend"
+    )
+    (tmp_path / "net.prototxt").write_text(text)
+    command = "time --data --model net.prototxt --iterations 2 --workers 2"
+    assert main(command.split()) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "netspec: warning: record '1' of database 'db' is not an image of a known "
+        "format: record '0' of database 'db' stands in its place."
+    ]
+
+
 def test_the_benchmark_runs(folder, monkeypatch):
     path = ROOT / "tools" / "bench" / "data.py"
     spec = importlib.util.spec_from_file_location("bench_data", path)
