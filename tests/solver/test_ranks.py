@@ -73,6 +73,9 @@ def test_the_same_bits_on_any_power_of_two(tmp_path, device):
         'type: "AdaDelta" delta: 1e-6',
         'regularization_type: "L1"',
         "debug_info: true",
+        'type: "AdamW" momentum2: 0.99',
+        'type: "LARS" local_gw_ratio: 0.1',
+        "ema_decay: 0.9 test_interval: 2",
     ],
 )
 def test_the_same_bits_with_every_way_to_update(tmp_path, settings):
