@@ -2,7 +2,8 @@
 and BatchNorm fields, solver enums.
 
 Text or binary is read by content.  OUT is written as text, or as binary where its name
-ends in .caffemodel or .binaryproto; weights inside a binary net are kept there.
+ends in .caffemodel or .binaryproto, or as --text and --binary say; weights inside a
+binary net are kept there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("input", metavar="IN")
     parser.add_argument("output", metavar="OUT")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--text", action="store_true", help="write text")
+    form.add_argument("--binary", action="store_true", help="write binary")
     add_trust(parser, code=False)
 
 
@@ -30,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     spec = read_spec(args.input, weights=True, lenient=args.lenient)
     message = spec.message
     with replacing(args.output) as temporary:
-        if args.output.endswith(BINARY):
+        if args.binary or (args.output.endswith(BINARY) and not args.text):
             temporary.write_bytes(message.SerializeToString())
         else:
             temporary.write_text(to_text(message))
