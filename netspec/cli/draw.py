@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rankdir", type=str.upper, default="TB", metavar="TB|BT|LR|RL",
         help="where data flows; default: top to bottom")  # fmt: skip
     add("--rates", action="store_true", help="write lr_mult into the layers")
-    add("--no-shapes", action="store_true", help="channels on the arrows, not shapes")
+    add("--no-shapes", action="store_true",
+        help="channels on the arrows: for nets with layers that netspec lacks")  # fmt: skip
     add_trust(parser)
 
 

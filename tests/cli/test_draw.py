@@ -76,6 +76,15 @@ def test_without_shapes(folder):
     ] == "4"  # fmt: skip
 
 
+def test_a_layer_that_netspec_lacks_is_drawn_without_shapes(folder, capsys):
+    text = NET.replace('"Convolution"', '"Convolution9"')
+    (folder / "odd.prototxt").write_text(text)
+    assert main(["draw", "odd.prototxt", "out.dot"]) == 3
+    assert "unknown layer type 'Convolution9'" in capsys.readouterr().err
+    found = labels(folder, "odd.prototxt", "--no-shapes")
+    assert ("x_blob", "c_Convolution9") in found
+
+
 def test_data_that_is_not_there_leaves_shapes_out(folder, capsys):
     found = labels(folder, "data.prototxt")
     assert found["r_InnerProduct", "r_blob"] == "9"

@@ -104,6 +104,11 @@ def test_a_script_names_a_mapping(path):
     assert path.stat().st_mode & 0o111
 
 
+def test_the_docs_name_every_tool():
+    text = (ROOT / "docs" / "tools.md").read_text()
+    assert [path.name for path in SCRIPTS if path.name not in text] == []
+
+
 def run(name, *arguments) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(FOLDER / name), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
