@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where data flows; default: top to bottom")  # fmt: skip
     add("--rates", action="store_true", help="write lr_mult into the layers")
     add("--no-shapes", action="store_true",
-        help="channels on the arrows: for nets with layers that netspec lacks")  # fmt: skip
+        help="channels on the arrows: also for layers that netspec lacks")  # fmt: skip
     add_trust(parser)
 
 
