@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 from google.protobuf import text_format
+from hypothesis import example, given
+from hypothesis import strategies as st
 from PIL import Image
 
 from netspec.data.augment import Augment, is_own
@@ -14,6 +16,7 @@ from netspec.data.colour import GREY, IMAGENET_AXES, Colours
 from netspec.data.draws import Draw, normals
 from netspec.data.mean import write_mean
 from netspec.data.protocols import Raster
+from netspec.data.resampling import taps
 from netspec.data.transform import Means, Transform
 from netspec.errors import DataError, NetspecError
 from netspec.proto import TransformationParameter
@@ -411,6 +414,22 @@ def test_errors(tmp_path, text, field, problem, remedy):
 def test_pictures_that_do_not_fit(tmp_path, text, shape, problem):
     with pytest.raises(DataError, match=problem):
         augment(text, tmp_path).shape(shape)
+
+
+@given(
+    size=st.integers(1, 60),
+    origin=st.floats(-80, 80),
+    step=st.floats(1e-3, 30),
+    count=st.integers(1, 12),
+)
+@example(size=9, origin=-0.0, step=1.0, count=9)
+@example(size=4, origin=0.9999999999999998, step=1.0, count=2)  # a sum is rounded up
+def test_weights_are_of_pixels_that_there_are(size, origin, step, count):
+    first, weights = taps(size, origin, step, count)
+    assert first.min() >= 0
+    assert first.max() + len(weights) <= size
+    assert weights.min() >= 0
+    np.testing.assert_allclose(weights.sum(0), 1, atol=1e-5)
 
 
 def test_nothing_is_changed_by_zeros():
