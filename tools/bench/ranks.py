@@ -94,7 +94,7 @@ def report(ranks: int, iterations: dict) -> None:
     for n, each in iterations.items():
         split = ", ".join(f"{p} {median(t[p] for t in each):.2f}" for p in parts)
         print(
-            f"{n} ranks: median {median(totals[n]):.2f} s, quickest {min(totals[n]):.2f} "
+            f"{n} ranks: median {median(totals[n]):.2f}, quickest {min(totals[n]):.2f} "
             f"s an iteration ({split})"
         )
     one, several = totals[1], totals[ranks]
