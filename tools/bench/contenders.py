@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 Round = Callable[[], None]
-LEARNING = {"rate": 0.01, "momentum": 0.9, "decay": 0.0005}
+# A rate that made-up images and labels bear.
+LEARNING = {"rate": 1e-5, "momentum": 0.9, "decay": 0.0005}
 
 
 def inputs(shape: tuple[int, ...], classes: int) -> tuple[np.ndarray, np.ndarray]:

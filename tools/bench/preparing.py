@@ -66,7 +66,7 @@ def _solver(net: NetParameter, name: str, shape: tuple[int, ...]) -> str:
     )
     _fill(train)
     solver = SolverParameter(
-        net_param=train, base_lr=0.01, momentum=0.9, weight_decay=0.0005,
+        net_param=train, base_lr=1e-5, momentum=0.9, weight_decay=0.0005,
         lr_policy="fixed", max_iter=10**6, snapshot_after_train=False,
     )  # fmt: skip
     return to_text(solver).replace(f"batch_size: {STAND_IN}", "batch_size: BATCH")
