@@ -15,6 +15,7 @@ from netspec.spec import Located
 
 _WEIGHTS, _STATE, _HDF5 = ".caffemodel", ".solverstate", ".h5"
 _AVERAGE = ".ema"
+_SLACK = 2.0  # seconds by which the clocks of processes and files may differ
 _TWIN = {_WEIGHTS: _STATE, _STATE: _WEIGHTS}
 
 
@@ -168,14 +169,34 @@ def remove_leftovers(prefix: str) -> None:
     )
     for entry in os.listdir(folder or "."):
         match = pattern.fullmatch(entry)
-        if match and not _is_another(int(match[1])):
-            (Path(folder) / entry).unlink(missing_ok=True)
+        path = Path(folder) / entry
+        if match and not _is_written(path, int(match[1])):
+            path.unlink(missing_ok=True)
 
 
-def _is_another(process: int) -> bool:
-    """Whether a process other than this one lives."""
-    if process == os.getpid():
+def _is_written(path: Path, process: int) -> bool:
+    """Whether a process other than this one lives, and may be writing a file.
+
+    One that began after the file was last written has only the number of its writer.
+    """
+    if process == os.getpid() or not _is_alive(process):
         return False
+    try:
+        return _began(process) <= path.stat().st_mtime + _SLACK
+    except (OSError, ValueError):  # no /proc to ask, or gone meanwhile
+        return _is_alive(process)
+
+
+def _began(process: int) -> float:
+    """When a process began, in seconds since 1970, as Linux tells it."""
+    words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    boot = re.search(r"^btime (\d+)", Path("/proc/stat").read_text(), re.MULTILINE)
+    if not boot:
+        raise ValueError("/proc/stat has no btime")
+    return int(boot[1]) + int(words[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

@@ -22,7 +22,7 @@ from netspec.sync.background import Background
 from netspec.sync.base import Array
 from netspec.sync.doubling import reduce_tree
 from netspec.sync.launchers import announce, announce_end
-from netspec.sync.pulse import Activity, Pulse
+from netspec.sync.pulse import Activity, Launcher, Pulse
 
 LIMIT = 300.0  # seconds to wait for a rank before the run is ended
 _LIBRARY = "MPI4PY_LIBMPI"  # variable by which mpi4py is told which library to load
@@ -86,6 +86,8 @@ class Mpi:
     """
 
     def __init__(self, limit: float = LIMIT) -> None:
+        if Launcher().gone():  # before this rank was ready: nobody wants it
+            os._exit(DeviceError.exit_code)
         self._mpi = load_mpi()
         if not self._mpi.Is_initialized():
             with _at_most(limit):

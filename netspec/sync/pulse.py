@@ -86,7 +86,7 @@ class Pulse:
             self._comm.recv()
 
     def _run(self) -> None:
-        launcher = _Launcher()
+        launcher = Launcher()
         while not self._stop.wait(self._period):
             self._send()
             self._listen()
@@ -128,7 +128,7 @@ class Activity:
         self._pulse.at(self._before)
 
 
-class _Launcher:
+class Launcher:
     """The netspec process that started the ranks, if one on this machine did."""
 
     def __init__(self) -> None:

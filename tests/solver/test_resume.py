@@ -42,6 +42,7 @@ def test_what_killed_processes_left_is_removed(tmp_path, name):
                           capture_output=True, text=True, check=True)  # fmt: skip
     dead = int(done.stdout)
     leftover = tmp_path / f"{name}.{dead}.tmp"
+    reused = tmp_path / f"{name}.1.tmp"  # its writer's number is another's now
     mine = tmp_path / f"{name}.{os.getpid()}.tmp"
     kept = [
         f"{name}.{os.getppid()}.tmp",  # a living process writes it
@@ -50,8 +51,9 @@ def test_what_killed_processes_left_is_removed(tmp_path, name):
         f"n_iter_x.caffemodel.{dead}.tmp",
         name,
     ]
-    for path in (leftover, mine, *(tmp_path / each for each in kept)):
+    for path in (leftover, mine, reused, *(tmp_path / each for each in kept)):
         path.touch()
+    os.utime(reused, (1e8, 1e8))  # in 1973, before any process of today
     remove_leftovers(str(tmp_path / "n"))
     assert sorted(os.listdir(tmp_path)) == sorted(kept)
 

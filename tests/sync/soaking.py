@@ -18,6 +18,7 @@ from netspec.solver.snapshot import read_snapshot
 
 from .running import PATIENCE, command, digest, environment, is_alive, make_files, run
 
+_LATE = 1.5  # seconds in which ranks end that were only being born at the kill
 LENGTH = 100  # iterations of a run
 SETTINGS = "snapshot: 2 snapshot_keep: 3 test_interval: 40 max_iter: "
 
@@ -64,8 +65,10 @@ def soak(
             tally.kills += 1
             tally.snapshots += _check_newest(folder)
         else:
-            assert digest(folder, length) == expected
-            assert not list((folder / "snap").glob("*.tmp"))
+            found = digest(folder, length)
+            assert found == expected, f"weights are {found}, not {expected}"
+            left = list((folder / "snap").glob("*.tmp"))
+            assert not left, f"files were left: {left}"
             shutil.rmtree(folder / "snap")
             tally.ends += 1
         tell(f"{tally.kills} kills, {tally.ends} runs came to their end")
@@ -95,8 +98,10 @@ def _run_and_kill(
             os.kill(draw.choice(victims), signal.SIGKILL)
         process.communicate(timeout=PATIENCE)
         _see_end(family)
+        if ranks > 1:
+            time.sleep(_LATE)
         return True
-    assert process.returncode == 0, errors
+    assert process.returncode == 0, f"exit code {process.returncode}: {errors}"
     return False
 
 
