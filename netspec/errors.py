@@ -101,6 +101,24 @@ class DataError(NetspecError):
     exit_code = 4
 
 
+class LabelError(DataError):
+    """A label that is no class.
+
+    Args:
+        row: of the iteration's batch; whoever knows the data names its record.
+    """
+
+    def __init__(self, problem: str, remedy: str, row: int) -> None:
+        super().__init__(problem, remedy)
+        self.row = row
+
+    def found_in(self, record: str) -> Self:
+        """Add what the row is called in its database or list; "" is nothing to add."""
+        if record:
+            self.problem = f"{self.problem} It is {record}."
+        return self
+
+
 class DeviceError(NetspecError):
     """A device is missing, unusable or out of memory."""
 

@@ -51,6 +51,11 @@ class Feeds:
         """Records of the first data layer; None where there is none."""
         return next((feed.size for feed in self.by_layer.values()), None)
 
+    def describe(self, sample: int) -> str:
+        """What a sample of the first data layer is called; "" where there is none."""
+        first = next(iter(self.by_layer.values()), None)
+        return first.describe(sample) if first else ""
+
     def read(self, first: int, count: int) -> dict[str, Floats]:
         """Samples *first* to *first + count - 1* of every top, by blob name."""
         rows: dict[str, Floats] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from netspec.backends.base import AxisSplit
-from netspec.errors import DataError, SpecError
+from netspec.errors import LabelError, SpecError
 from netspec.layers.base import Array, Layer, Run, Shapes, exactly
 from netspec.proto import TRAIN, LayerParameter, LossParameter
 from netspec.shapes import Shape, count, describe
@@ -156,7 +156,7 @@ def check_labels(
     """Refuse a label that is no class.
 
     Raises:
-        DataError: names the value, the row in the batch and the number of classes.
+        LabelError: names the value, the row in the batch and the number of classes.
     """
     at = ops.first_bad_label(labels, axis.size, ignore)
     if at >= 0:
@@ -164,9 +164,10 @@ def check_labels(
         rows = labels.shape[0] if labels.ndim else 1
         row = run.first_sample + at * rows // labels.size
         unless = "" if ignore is None else f" or {ignore}, which is ignored"
-        raise DataError(
+        raise LabelError(
             f"label {value:g} in row {row} of the batch is outside 0 to "
             f"{axis.size - 1}: there are {axis.size} classes.",
             f"Labels run from 0 to {axis.size - 1}{unless}. Correct the label, or the "
             "num_output of the layer that makes the scores.",
+            row,
         )

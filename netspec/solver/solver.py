@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from netspec.data.feeds import Feeds
+from netspec.errors import LabelError
 from netspec.files import find
 from netspec.net import Net
 from netspec.proto import SolverParameter
@@ -328,7 +329,11 @@ class Solver:
         for callback in self.callbacks:
             callback.on_start()
         early = update.part if self._updates_early else None
-        done = self.passes.run(now, clock, display, early)
+        try:
+            done = self.passes.run(now, clock, display, early)
+        except LabelError as error:
+            sample = now * self.passes.images + error.row
+            raise error.found_in(self.feeds.describe(sample)) from None
         self._check_loss(done.loss)
         for callback in self.callbacks:
             callback.on_gradients_ready()

@@ -15,7 +15,7 @@ import numpy as np
 
 from netspec.data.feeds import Feeds
 from netspec.data.prefetch import Range
-from netspec.errors import SpecError
+from netspec.errors import LabelError, SpecError
 from netspec.graph.batch import with_batch
 from netspec.net import Net
 from netspec.solver.events import Output
@@ -142,7 +142,10 @@ class Test:
         for name, values in samples.items():
             net.feed(name, values)
         net.begin_pass(iteration=first // self.batch)
-        return net.forward_pass()
+        try:
+            return net.forward_pass()
+        except LabelError as error:
+            raise error.found_in(self.feeds.describe(first + error.row)) from None
 
     def _ranges(self, number: int) -> Iterator[Range]:
         if self.batches is None:

@@ -298,10 +298,10 @@ def test_a_label_that_is_no_class_is_refused(tmp_path):
     labels = labels.copy()
     labels[10] = 5
     solver, _ = made(tmp_path, data=(data, labels))
-    with pytest.raises(
-        DataError, match="label 5 in row 2 of the batch is outside 0 to 2"
-    ):
+    with pytest.raises(DataError) as caught:
         solver.step(3)
+    assert "label 5 in row 2 of the batch is outside 0 to 2" in str(caught.value)
+    assert f" It is {solver.feeds.describe(10)}.\n" in str(caught.value)
 
 
 def test_arrays_that_nobody_set_are_asked_for(tmp_path):
