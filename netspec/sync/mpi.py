@@ -86,12 +86,14 @@ class Mpi:
     """
 
     def __init__(self, limit: float = LIMIT) -> None:
-        if Launcher().gone():  # before this rank was ready: nobody wants it
-            os._exit(DeviceError.exit_code)
+        launcher = Launcher()
+        launcher.die_with_parent()
         self._mpi = load_mpi()
         if not self._mpi.Is_initialized():
             with _at_most(limit):
                 self._mpi.Init_thread(self._mpi.THREAD_MULTIPLE)
+        if launcher.gone():  # and not sooner: others would wait for this rank
+            os._exit(DeviceError.exit_code)
         if self._mpi.Query_thread() < self._mpi.THREAD_MULTIPLE:
             raise UsageError(
                 "this MPI library does not let several threads send.",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +18,7 @@ from netspec.sync.watch import WAITING, Watch
 
 _BEAT = struct.Struct("d56s")  # seconds at it, what it is at
 _PERIOD = 1.0  # seconds between two beats, at most
+_PDEATHSIG = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 _GRACE = 10.0  # seconds that a busy main thread has to notice that a rank is lost
 _REMEDY = (
     "The run has ended; go on from its last snapshot with --resume auto. --timeout "
@@ -133,6 +137,14 @@ class Launcher:
 
     def __init__(self) -> None:
         self._process = int(os.environ.get(LAUNCHER, "0"))
+
+    def die_with_parent(self) -> None:
+        """Let Linux end this process with the one that started it, MPI's own.
+
+        While ranks look for each other nothing else can notice that it is gone.
+        """
+        if self._process and sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
 
     def gone(self) -> bool:
         """Whether it has ended, so that nobody would end this rank."""
