@@ -31,13 +31,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from netspec.data.feed import Feed  # noqa: E402
-from netspec.data.prefetch import Prefetcher, batches  # noqa: E402
+from netspec.data.speed import measure  # noqa: E402
 from netspec.data.writer import DatabaseWriter  # noqa: E402
 from netspec.proto import Datum, LayerParameter  # noqa: E402
 
 CROP, SIZE = 224, (500, 375)
 MEAN = (103.939, 116.779, 123.68)  # blue, green, red
 CASES = {"S = 256": (256, 256), "S in [256; 512]": (256, 512)}
+_BATCHES = 8  # read ahead on threads
 PIECE = 8  # images that a worker of netspec reads in one go
 Work = Callable[[int], object]  # reads the images of one round
 
@@ -186,12 +187,7 @@ def compare(case: str, works: dict[str, Work], images: int, rounds: int) -> Comp
 def on_workers(folder: Path, images: int, workers: int) -> float:
     """Images a second by the clock, read ahead on so many threads."""
     feed = Feed(layer(folder / "lmdb", CASES["S = 256"], images), seed=1)
-    with Prefetcher(feed, batches(0, images), workers) as ahead:
-        next(ahead)
-        start = time.perf_counter()
-        for _ in range(4):
-            next(ahead)
-        return 4 * images / (time.perf_counter() - start)
+    return measure(feed, _BATCHES, workers).rate
 
 
 def conditions(files: list[bytes], rounds: int) -> dict[str, object]:
