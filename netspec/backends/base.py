@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from netspec.shapes import Shape, convolution_size, count
 
@@ -61,6 +62,27 @@ class PoolingGeometry:
     kernel: Shape
     stride: Shape
     pad: Shape
+
+
+@dataclass
+class Epilogue:
+    """What becomes of a convolution's outputs before they are stored, in this order.
+
+    Attributes:
+        mean, variance, eps: as :meth:`batch_norm` takes them; None: not normalised.
+        scale, shift: as :meth:`affine` takes them, of (K,); both None: not scaled.
+        relu: negative values become 0.
+        pool: only the largest of every 2 × 2 positions is stored, as :meth:`max_pool`
+            of stride 2 gives it, rows and columns that are left over excepted.
+    """
+
+    mean: Any = None
+    variance: Any = None
+    eps: float = 0.0
+    scale: Any = None
+    shift: Any = None
+    relu: bool = False
+    pool: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Any, ClassVar
 
+from netspec.backends.base import Epilogue
 from netspec.errors import SpecError
 from netspec.plugins import OpenRegistry
 from netspec.proto import TRAIN, FillerParameter, LayerParameter
@@ -75,6 +76,16 @@ class Alias(Enum):
     BOTH = "both"  # Flatten, Reshape
 
 
+class Stage(IntEnum):
+    """What a layer may do to its outputs, for layers after it, before it stores them;
+    in this order."""
+
+    NORMALISE = 1
+    SCALE = 2
+    RECTIFY = 3
+    POOL = 4
+
+
 @dataclass(frozen=True)
 class ParamSpec:
     """One parameter blob: its shape, how it starts, and its default multipliers.
@@ -123,7 +134,8 @@ class Run:
         normalizer: valid labels of the global batch, where the net has counted them
             because the batch is cut; None: the layer counts its own.
         loss_weight: weight of each top in the net's loss.
-        relu: set negative outputs to 0, on behalf of a ReLU that the plan has fused.
+        followers: layers after this one, with what they are handed, that the plan has
+            made part of it: ``top`` is that of the last.
         resize: gives the tops the shapes that this batch's data asks for; ``top`` and
             ``top_diff`` are then other views.  Only for layers that declare
             ``resizes``, which call it whenever the tops have other shapes.
@@ -142,7 +154,7 @@ class Run:
     shards: int = 1
     normalizer: float | None = None
     loss_weight: tuple[float, ...] = ()
-    relu: bool = False
+    followers: Sequence[tuple[Layer, Run]] = ()
     resize: Callable[[Shapes], None] = _refuse_to_resize
 
 
@@ -162,7 +174,6 @@ class Layer:
     is_loss: ClassVar[bool] = False  # its first top has loss_weight 1 unless told
     is_source: ClassVar[bool] = False  # fed from outside: see `netspec.data`
     fills_itself: ClassVar[bool] = False  # a source that nobody needs to feed
-    fuses_relu: ClassVar[bool] = False  # honours `Run.relu`
     resizes: ClassVar[bool] = False  # data decides the tops' shapes: see `Run.resize`
     runs_code: ClassVar[bool] = False  # the file names code: see `layers.python`
     # What backward reads beside diffs, parameters and scratch; may depend on the file.
@@ -229,6 +240,21 @@ class Layer:
         """Whether ``force_backward`` asks for the gradient of that bottom."""
         return True
 
+    def stage(self, bottom: Shapes) -> Stage | None:
+        """Which part of the layer before this one may be; None: it cannot be one."""
+        return None
+
+    def absorbs(self, stage: Stage, bottom: Shapes) -> bool:
+        """Whether a layer that only reads the top may be part of this one.
+
+        Forward then finds it in ``Run.followers``, and computes it.
+        """
+        return False
+
+    def join(self, ops: Any, run: Run, after: Epilogue) -> None:
+        """Say what the layer before must do, as part of which this one is computed."""
+        raise NotImplementedError(type(self).__name__)
+
     def macs(self, bottom: Shapes, top: Shapes) -> int:
         """Multiply-accumulates of one forward pass (0 for element-wise layers)."""
         return 0
@@ -261,6 +287,16 @@ class Window:
     stride: Shape
     pad: Shape
     dilation: Shape
+
+
+def epilogue(ops: Any, run: Run) -> Epilogue | None:
+    """What a layer must do to its outputs on behalf of its followers, if it has any."""
+    if not run.followers:
+        return None
+    after = Epilogue()
+    for follower, own in run.followers:
+        follower.join(ops, own, after)
+    return after
 
 
 LAYERS: OpenRegistry[Layer] = OpenRegistry("layer type", Layer, "netspec.layers")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netspec.backends.base import Epilogue
 from netspec.errors import SpecError
-from netspec.layers.base import Layer, ParamSpec, Run, Scratch, Shapes, layer
+from netspec.layers.base import Layer, ParamSpec, Run, Scratch, Shapes, Stage, layer
 from netspec.layers.channel_scale import scale_channels, scale_channels_backward
 from netspec.layers.fused_scale import NVIDIA_LEAST_EPS, fused_scale
 from netspec.shapes import count, describe
@@ -92,6 +93,16 @@ class BatchNorm(Layer):
     def couples_batch(self, bottom: Shapes) -> bool:
         """Yes, through the statistics of the batch."""
         return not self.uses_stored
+
+    def stage(self, bottom: Shapes) -> Stage | None:
+        """Numbers for each channel, where the statistics are stored ones."""
+        return Stage.NORMALISE if self.uses_stored else None
+
+    def join(self, ops: Any, run: Run, after: Epilogue) -> None:
+        """Normalise by the stored statistics."""
+        after.mean, after.variance = run.scratch["mean"], run.scratch["variance"]
+        after.eps = self.eps
+        ops.stored_statistics(run.param, after.mean, after.variance)
 
     def forward(self, ops: Any, run: Run) -> None:
         """Normalise; with the statistics of the batch, store them as well."""

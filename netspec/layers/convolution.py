@@ -17,8 +17,10 @@ from netspec.layers.base import (
     ParamSpec,
     Run,
     Shapes,
+    Stage,
     Window,
     at_least,
+    epilogue,
     layer,
     same_shape,
 )
@@ -33,7 +35,6 @@ class Convolution(Layer):
 
     bottoms: ClassVar = at_least(1)
     tops: ClassVar = at_least(1)
-    fuses_relu: ClassVar[bool] = True
 
     def setup(self) -> None:
         """Read convolution_param; what depends on the axes waits for the shapes."""
@@ -155,6 +156,10 @@ class Convolution(Layer):
             return (weights,)
         return weights, ParamSpec((self.filters,), self.message.bias_filler)
 
+    def absorbs(self, stage: Stage, bottom: Shapes) -> bool:
+        """Everything that is done channel by channel, to the one top."""
+        return len(bottom) == 1 and self._axis(bottom[0]) == 1
+
     def macs(self, bottom: Shapes, top: Shapes) -> int:
         """One for each weight that meets each output."""
         geo = self.geometry(bottom)
@@ -164,10 +169,12 @@ class Convolution(Layer):
     def forward(self, ops: Any, run: Run) -> None:
         """Convolve every bottom."""
         geo: ConvolutionGeometry = run.geometry
+        after = epilogue(ops, run)
         for bottom, top in zip(run.bottom, run.top, strict=True):
-            x, y = inputs(bottom, geo), outputs(top, geo)
+            x = inputs(bottom, geo)
+            y = top if after and after.pool else outputs(top, geo)
             bias = self._bias(run.param)
-            ops.convolution_forward(x, run.param[0], bias, y, geo, run.relu)
+            ops.convolution_forward(x, run.param[0], bias, y, geo, after)
 
     def backward(self, ops: Any, run: Run) -> None:
         """Gradients of every bottom; those of the parameters add up."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from netspec.backends.base import ConvolutionGeometry
 from netspec.errors import SpecError
-from netspec.layers.base import Run, Shapes, Window, layer
+from netspec.layers.base import Run, Shapes, Stage, Window, layer
 from netspec.layers.convolution import PREFIX, Convolution, inputs, outputs
 from netspec.shapes import (
     Shape,
@@ -24,8 +24,6 @@ class Deconvolution(Convolution):
     Its geometry is that of the convolution it reverses: the top is that one's input,
     the bottom its output.
     """
-
-    fuses_relu: ClassVar[bool] = False
 
     def _output(self, shape: Shape) -> Shape:
         geo = self.geometry((shape,))
@@ -61,6 +59,10 @@ class Deconvolution(Convolution):
             dilation=window.dilation,
             group=self.group,
         )
+
+    def absorbs(self, stage: Stage, bottom: Shapes) -> bool:
+        """Nothing."""
+        return False
 
     def receptive(self, bottom: Shapes) -> Window:
         """What one output sees of the bottom, whose pixels lie a stride apart.

@@ -11,6 +11,7 @@ from netspec.layers.base import (
     Run,
     Scratch,
     Shapes,
+    Stage,
     at_least,
     layer,
     same_shape,
@@ -61,10 +62,15 @@ class Eltwise(Layer):
         """Which bottom is the largest, for a maximum."""
         return {"mask": Scratch(bottom[0], "int32")} if self.operation == MAX else {}
 
+    def absorbs(self, stage: Stage, bottom: Shapes) -> bool:
+        """A ReLU of a sum."""
+        return self.operation == SUM and stage is Stage.RECTIFY
+
     def forward(self, ops: Any, run: Run) -> None:
         """Combine the bottoms in order."""
         if self.operation == SUM:
-            ops.eltwise_sum(run.bottom, run.top[0], self._factors(run))
+            relu = bool(run.followers)
+            ops.eltwise_sum(run.bottom, run.top[0], self._factors(run), relu)
         elif self.operation == PROD:
             ops.eltwise_prod(run.bottom, run.top[0])
         else:

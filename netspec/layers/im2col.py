@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.layers.base import Array, ParamSpec, Run, Shapes, exactly, layer
+from netspec.layers.base import Array, ParamSpec, Run, Shapes, Stage, exactly, layer
 from netspec.layers.convolution import PREFIX, Convolution, inputs
 from netspec.shapes import count
 
@@ -17,7 +17,6 @@ class Im2col(Convolution):
 
     bottoms: ClassVar = exactly(1)
     tops: ClassVar = exactly(1)
-    fuses_relu: ClassVar[bool] = False
     backward_reads_bottom = False
 
     def setup(self) -> None:
@@ -35,6 +34,10 @@ class Im2col(Convolution):
     def params(self, bottom: Shapes) -> tuple[ParamSpec, ...]:
         """None."""
         return ()
+
+    def absorbs(self, stage: Stage, bottom: Shapes) -> bool:
+        """Nothing."""
+        return False
 
     def macs(self, bottom: Shapes, top: Shapes) -> int:
         """None: values are copied."""

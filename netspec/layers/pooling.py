@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netspec.backends.base import PoolingGeometry
+from netspec.backends.base import Epilogue, PoolingGeometry
 from netspec.errors import SpecError
 from netspec.layers.base import (
     Layer,
     Run,
     Scratch,
     Shapes,
+    Stage,
     Window,
     between,
     layer,
@@ -176,6 +177,15 @@ class Pooling(Layer):
         (shape, *mask), kernel = self.infer_shapes(bottom), self.geometry(bottom).kernel
         dtype = "uint8" if kernel[0] * kernel[1] <= BYTE_PLACES else "int32"
         return {"index": Scratch(shape, dtype, training=not (mask or self.draws))}
+
+    def stage(self, bottom: Shapes) -> Stage | None:
+        """A maximum that nobody asks the place of."""
+        plain = self.is_maximum and len(self.proto.top) == 1
+        return Stage.POOL if plain else None
+
+    def join(self, ops: Any, run: Run, after: Epilogue) -> None:
+        """Pool."""
+        after.pool = True
 
     def forward(self, ops: Any, run: Run) -> None:
         """Pool, and write the mask where it is wanted."""

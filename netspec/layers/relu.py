@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netspec.layers.base import Layer, Run, Scratch, Shapes, layer
+from netspec.backends.base import Epilogue
+from netspec.layers.base import Layer, Run, Scratch, Shapes, Stage, layer
 
 
 @layer("ReLU")
@@ -23,6 +24,14 @@ class ReLU(Layer):
     def setup(self) -> None:
         """Read the slope."""
         self.slope: float = self.proto.relu_param.negative_slope
+
+    def stage(self, bottom: Shapes) -> Stage | None:
+        """The last step of a layer with a floor of 0."""
+        return Stage.RECTIFY if self.slope == 0 else None
+
+    def join(self, ops: Any, run: Run, after: Epilogue) -> None:
+        """Rectify."""
+        after.relu = True
 
     def scratch(self, bottom: Shapes, in_place: bool) -> Mapping[str, Scratch]:
         """The input, where the output does not tell its sign."""

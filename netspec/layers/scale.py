@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netspec.backends.base import Epilogue
 from netspec.layers.base import (
     Array,
     Layer,
@@ -12,6 +13,7 @@ from netspec.layers.base import (
     Run,
     Scratch,
     Shapes,
+    Stage,
     between,
     layer,
 )
@@ -54,6 +56,16 @@ class Scale(Layer):
     def scratch(self, bottom: Shapes, in_place: bool) -> Mapping[str, Scratch]:
         """In place, the bottom as it was: the scale's gradient needs it."""
         return {"bottom": Scratch(bottom[0], training=True)} if in_place else {}
+
+    def stage(self, bottom: Shapes) -> Stage | None:
+        """Numbers for each channel, where they are learned ones."""
+        by_channel = self.geometry(bottom)[:2] == bottom[0][:2]
+        return Stage.SCALE if by_channel and len(bottom) == 1 else None
+
+    def join(self, ops: Any, run: Run, after: Epilogue) -> None:
+        """Scale, and add the bias."""
+        after.scale = self._scale(run)
+        after.shift = run.param[-1].reshape(-1) if self.has_bias else None
 
     def forward(self, ops: Any, run: Run) -> None:
         """One pass."""

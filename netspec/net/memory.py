@@ -12,7 +12,6 @@ from netspec.layers.base import Alias, Run, Shapes
 from netspec.net.blob import Blob
 from netspec.plan import Plan
 from netspec.plan.lifetime import written_diffs
-from netspec.plan.storage import data_storage, diff_storage
 from netspec.random import Key
 from netspec.shapes import Shape, count
 
@@ -32,15 +31,21 @@ class Memory:
         self._lent = lent
         self._block = np.zeros(plan.bytes, np.uint8)
         self._plan = plan
-        self._written = written_diffs(self.graph)
-        self._data, self._diff = data_storage(self.graph), diff_storage(self.graph)
+        self._data, self._diff = plan.memory.data, plan.memory.diff
+        self._written = written_diffs(self.graph, self._diff)
         self._grown: dict[tuple[str, str], Any] = {}
+        self._views: dict[tuple[str, str, Shape], Any] = {}
         self.blobs: dict[str, Blob] = {}
+        self.shapes: dict[str, Shape] = {}
         for name, shape in self.graph.blobs.items():
             self.show(name, shape)
 
     def show(self, name: str, shape: Shape) -> None:
-        """Show a blob under a shape: the first elements of its memory."""
+        """Show a blob under a shape: the first elements of its memory.
+
+        One that the plan does without has none.
+        """
+        self.shapes[name] = shape
         data = self._view("data", self._data[name], shape)
         self.blobs[name] = Blob(data, self._view("diff", self._diff[name], shape))
 
@@ -49,16 +54,25 @@ class Memory:
         for kind, array in (("data", blob.data), ("diff", blob.diff)):
             if array is not None:
                 self._grown[kind, name] = array.reshape(-1)
+        self._views.clear()
 
     def _view(self, kind: str, name: str, shape: Shape) -> Any:
         """One array under a shape, or None where the plan has none.
 
-        A shape that is larger than planned gets memory of its own, from now on.
+        A shape that is larger than planned gets memory of its own, from now on.  The
+        same view is the same object: ``top is bottom`` where a layer works in place.
         """
+        key = kind, name, shape
+        if key not in self._views:
+            self._views[key] = self._new_view(kind, name, shape)
+        return self._views[key]
+
+    def _new_view(self, kind: str, name: str, shape: Shape) -> Any:
         flat = self._grown.get((kind, name))
         flat = self._array(kind, name) if flat is None else flat
         if flat is not None and count(shape) > flat.size:
             flat = self._grown[kind, name] = np.zeros(count(shape), flat.dtype)
+            self._views.clear()
         return None if flat is None else flat[: count(shape)].reshape(shape)
 
     def _array(self, kind: str, name: str) -> Any:
@@ -75,10 +89,14 @@ class Memory:
 
     def runs(self, params: Sequence[Blob], seed: int) -> list[Run]:
         """What each layer is handed, in order."""
-        return [
+        nodes = self.graph.nodes
+        runs = [
             self._run(i, node, node_params(node, params), seed)
-            for i, node in enumerate(self.graph.nodes)
+            for i, node in enumerate(nodes)
         ]
+        for head, followers in self._plan.chains.items():
+            runs[head].followers = [(nodes[i].layer, runs[i]) for i in followers]
+        return runs
 
     def _run(self, index: int, node: Node, params: Sequence[Blob], seed: int) -> Run:
         run = Run(
@@ -87,7 +105,6 @@ class Memory:
             key=Key(seed, node.name),
             shards=self.graph.shards,
             loss_weight=node.loss_weights,
-            relu=index in self._plan.relus,
         )
         self.connect(run, index)
         return run
@@ -96,9 +113,10 @@ class Memory:
         """Give the run of a layer the views that its blobs have now."""
         node = self.graph.nodes[index]
         bottoms = [self.blobs[name] for name in node.bottoms]
-        shapes = tuple(blob.shape for blob in bottoms)
+        shapes = tuple(self.shapes[name] for name in node.bottoms)
+        last = self.graph.nodes[self._plan.chains.get(index, (index,))[-1]]
         run.bottom = [b.data for b in bottoms]
-        run.top = [self.blobs[name].data for name in node.tops]
+        run.top = [self.blobs[name].data for name in last.tops]
         run.bottom_diff = _wanted(bottoms, node.bottom_gradient)
         run.top_diff = [self._top_diff(node, name) for name in node.tops]
         run.scratch = self._scratch(index, node, shapes)
@@ -113,7 +131,8 @@ class Memory:
         return self.blobs[name].diff
 
     def _scratch(self, index: int, node: Node, bottom: Shapes) -> dict[str, Any]:
-        declared = node.layer.scratch(bottom, node.in_place)
+        in_place = self._plan.memory.works_in_place(index)
+        declared = node.layer.scratch(bottom, in_place)
         views = {
             name: self._view("scratch", f"{index}/{name}", wanted.shape)
             for name, wanted in declared.items()

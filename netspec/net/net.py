@@ -20,11 +20,15 @@ from netspec.net.load import Loader
 from netspec.net.memory import Memory, node_params
 from netspec.net.resizing import Resizer
 from netspec.plan import Plan, make_plan
-from netspec.proto import NetParameter
+from netspec.plan.schedule import Kind
+from netspec.proto import TEST, NetParameter
 from netspec.registry import suggest
 from netspec.shapes import Shape, describe
 from netspec.spec import Located, read_net
 from netspec.weights import Report
+
+FULL = "Build it with lean=False, for phase train, or with force_backward: true."
+NOT_LEAN = "Ask for lean=True as well: the other kind keeps every blob to be looked at."
 
 Model = str | PathLike[str] | Located[NetParameter]
 
@@ -38,7 +42,11 @@ class Net:
         phase: ``"train"`` or ``"test"``.
         level, stages: the rest of the net's state, for include and exclude rules.
         device: ``"cpu"`` or ``"numpy"``.
-        lean: share memory and fuse layers; only inputs and outputs can then be read.
+        lean: share memory, work in place and fuse layers; only inputs and outputs can
+            then be read, and a net of phase test has no backward pass, unless it says
+            force_backward.
+        recompute: drop what forward computes, and compute it again when backward needs
+            it: less memory, the same numbers. Only for a lean net.
         seed: of the fillers and of the random layers.
         dtype: float type of all arrays.
         feeding: shapes that the file leaves open, and shards.
@@ -60,6 +68,7 @@ class Net:
         device: str = "cpu",
         *,
         lean: bool = False,
+        recompute: bool = False,
         seed: int = 0,
         dtype: str = "float32",
         feeding: Feeding | None = None,
@@ -69,6 +78,9 @@ class Net:
         self.spec = model if isinstance(model, Located) else read_net(model)
         self.ops = open_device(device)
         self.device, self.lean, self.seed, self.dtype = device, lean, seed, dtype
+        self.recompute = recompute
+        if recompute and not lean:
+            raise UsageError("recompute is asked of a net that is not lean.", NOT_LEAN)
         self.state = (_phase(phase), level, tuple(stages))
         self._feeding = feeding or Feeding()
         self._code = UserCode() if allow_python is True else allow_python or None
@@ -89,17 +101,26 @@ class Net:
         return borrow(list(self.graph.params), owner.graph, owner.param_blobs)
 
     def _bind(self) -> None:
-        backward = any(node.needs_backward for node in self.graph.nodes)
-        self.plan: Plan = make_plan(self.graph, self.lean, backward, self.dtype)
+        self.plan: Plan = make_plan(
+            self.graph,
+            self.lean,
+            self._goes_backward,
+            self.dtype,
+            self.ops,
+            self.recompute,
+        )
         memory = Memory(self.plan, self.dtype, self._lent_now())
         self._blobs = memory.blobs
         runs = memory.runs(self.param_blobs, self.seed)
         self._resizer = Resizer(memory, runs)
         self._resizer.install()
         self._steps = list(zip(self.graph.nodes, runs))
-        fused = set(self.plan.relus.values())
-        self._forward_steps = [s for i, s in enumerate(self._steps) if i not in fused]
-        self._backward_steps = [s for s in reversed(self._steps) if s[0].needs_backward]
+        self._forward_steps = self._of_kind(Kind.FORWARD)
+        self._backward_steps = self._of_kind(Kind.BACKWARD)
+        self._again = {
+            id(runs[i]): [self._steps[step.first] for step in steps]
+            for i, steps in self.plan.again.items()
+        }
         self._losses = [
             (weight, top)
             for node in self.graph.nodes
@@ -110,6 +131,18 @@ class Net:
             diff = self._blobs[top].diff
             if diff is not None:
                 diff[...] = weight
+
+    @property
+    def _goes_backward(self) -> bool:
+        """Whether memory is planned for a backward pass."""
+        tests = self.lean and self.graph.phase == TEST
+        forced = self.spec.message.force_backward
+        needed = any(node.needs_backward for node in self.graph.nodes)
+        return needed and (forced or not tests)
+
+    def _of_kind(self, kind: Kind) -> list[tuple[Node, Run]]:
+        """Steps of the plan with what they run; a lean net has no others."""
+        return [self._steps[s.first] for s in self.plan.steps if s.kind is kind]
 
     def _lent_now(self) -> dict[str, Blob]:
         shapes = {t: self.graph.blobs[t] for n in self.graph.sources for t in n.tops}
@@ -322,16 +355,36 @@ class Net:
         return float(sum(w * float(self._blobs[t].data.sum()) for w, t in self._losses))
 
     def backward_pass(self) -> None:
-        """Run all layers that need it backward, last first."""
+        """Run all layers that need it backward, last first.
+
+        Raises:
+            UsageError: the net keeps nothing for it.
+        """
+        if not self.plan.backward and self.lean and self.graph.phase == TEST:
+            raise UsageError("a lean net of phase test has no backward pass.", FULL)
         for node, run in self._backward_steps:
             self.run_backward(node, run)
 
     def run_backward(self, node: Node, run: Run) -> None:
         """Run one step of :attr:`backward_steps`."""
+        for again in self._again.get(id(run), ()):
+            self._repeat(*again)
         try:
             node.layer.backward(self.ops, run)
         except NetspecError as error:
             raise error.at(node.place, (node.name, node.type)) from None
+
+    def _repeat(self, node: Node, run: Run) -> None:
+        """Run a step forward once more, as if it had never been run before."""
+        gathered = [
+            array
+            for index, array in zip(node.params, run.param)
+            if not self.graph.params[index].trainable
+        ]
+        before = [array.copy() for array in gathered]
+        self.run_forward(node, run)
+        for array, values in zip(gathered, before):
+            array[...] = values
 
 
 def _phase(name: str) -> int:

@@ -82,10 +82,9 @@ class Resizer:
         return followers
 
     def _infer(self, node: Node, shapes: dict[str, Shape]) -> Shapes:
-        known = self._memory.blobs
+        known = self._memory.shapes
         bottom = tuple(
-            shapes[name] if name in shapes else known[name].shape
-            for name in node.bottoms
+            shapes[name] if name in shapes else known[name] for name in node.bottoms
         )
         for name, shape in zip(node.bottoms, bottom):
             if not count(shape):

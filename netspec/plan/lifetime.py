@@ -1,134 +1,201 @@
-"""When each array of a net is alive, in steps of one pass.
-
-With n nodes, forward of node *i* is step *i* and its backward is step *2n - 1 - i*; a
-net without backward ends at step *n - 1*.  An interval includes both ends.
-"""
+"""When each array of a net is alive, in steps of its schedule."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from netspec.graph.graph import Graph, Node
 from netspec.layers.base import Scratch
-from netspec.plan.storage import Storages, data_storage, diff_storage
+from netspec.plan.schedule import Kind, Step
+from netspec.plan.storage import Storages
 from netspec.shapes import count
+
+Key = tuple[str, str]
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """One array: its size in elements and the steps between which it must stand."""
+    """One array: its size in elements and the steps between which it must stand.
 
-    key: tuple[str, str]
+    Attributes:
+        spans: first and last step of each time, in order; what it holds in one is lost
+            before the next.
+    """
+
+    key: Key
     elements: int
-    first: int
-    last: int
+    spans: tuple[Span, ...]
     dtype: str = "float"
+
+    @property
+    def first(self) -> int:
+        """The first step of all."""
+        return self.spans[0][0]
+
+    @property
+    def last(self) -> int:
+        """The last step of all."""
+        return self.spans[-1][1]
 
     def meets(self, other: Interval) -> bool:
         """Whether both are alive in some step."""
-        return self.first <= other.last and other.first <= self.last
+        return any(a <= d and c <= b for a, b in self.spans for c, d in other.spans)
 
-    def covering(self, step: int) -> Interval:
-        """The interval stretched to include a step."""
-        first, last = min(self.first, step), max(self.last, step)
-        return replace(self, first=first, last=last)
-
-
-class _Intervals(dict[tuple[str, str], Interval]):
-    """Intervals by key that grow as uses are seen."""
-
-    def use(self, key: tuple[str, str], elements: int, step: int) -> None:
-        known = self.get(key) or Interval(key, elements, step, step)
-        self[key] = known.covering(step)
+    def throughout(self, last: int) -> Interval:
+        """The same, alive from step 0 to *last*."""
+        return replace(self, spans=((0, last),))
 
 
-def array_lifetimes(graph: Graph, backward: bool) -> list[Interval]:
+@dataclass(frozen=True)
+class Memory:
+    """What decides which arrays there are.
+
+    Attributes:
+        data, diff: which blobs share memory.
+        in_place: indices of the nodes that work in place though their files do not say
+            so.
+    """
+
+    graph: Graph
+    backward: bool
+    data: Storages
+    diff: Storages
+    in_place: frozenset[int]
+
+    def works_in_place(self, index: int) -> bool:
+        """Whether a node does, by its file or by this decision."""
+        return index in self.in_place or self.graph.nodes[index].in_place
+
+
+class _Uses:
+    """Uses of arrays by step; becomes intervals."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[Key, tuple[int, str]] = {}
+        self.steps: dict[Key, list[int]] = {}
+        self.starts: dict[Key, list[int]] = {}
+
+    def add(self, key: Key, elements: int, step: int, dtype: str = "float") -> None:
+        """The array must stand in a step."""
+        self.sizes[key] = elements, dtype
+        self.steps.setdefault(key, []).append(step)
+
+    def start(self, key: Key, elements: int, step: int, dtype: str = "float") -> None:
+        """A step fills the array, whatever it held."""
+        self.add(key, elements, step, dtype)
+        self.starts.setdefault(key, []).append(step)
+
+    def intervals(self) -> Iterator[Interval]:
+        """All arrays."""
+        for key, steps in self.steps.items():
+            elements, dtype = self.sizes[key]
+            later = [s for s in self.starts.get(key, []) if s > min(steps)]
+            bounds = [min(steps), *sorted(set(later)), max(steps) + 1]
+            parts = [[s for s in steps if a <= s < b] for a, b in pairwise(bounds)]
+            spans = tuple((min(part), max(part)) for part in parts)
+            yield Interval(key, elements, spans, dtype)
+
+
+def array_lifetimes(memory: Memory, steps: Sequence[Step]) -> list[Interval]:
     """Intervals of all data, diffs and scratch.
 
     Keys are ``("data", storage)``, ``("diff", storage)`` and ``("scratch",
     "INDEX/NAME")``.  What a caller fills or reads - the tops of sources, the net's
     outputs, the diffs that no layer writes - lives through the whole pass.
     """
-    intervals = _Intervals()
-    last = 2 * len(graph.nodes) - 1 if backward else len(graph.nodes) - 1
-    _data(graph, intervals, data_storage(graph), backward, last)
-    if backward:
-        _diffs(graph, intervals, diff_storage(graph), last)
-    return [*intervals.values(), *_scratch(graph, backward, last)]
+    uses, last = _Uses(), len(steps) - 1
+    for at, step in enumerate(steps):
+        if step.kind is Kind.BACKWARD:
+            _backward(memory, uses, memory.graph.nodes[step.first], at)
+        else:
+            _forward(memory, uses, step, at)
+        _scratch(memory, uses, step, at, last)
+    for name in (*fed(memory.graph), *told(memory.graph)):
+        _add(uses, "data", memory.data, name, last)
+    if memory.backward:
+        _unwritten_diffs(memory, uses, last)
+    return list(uses.intervals())
 
 
-def _data(
-    graph: Graph, out: _Intervals, storage: Storages, backward: bool, last: int
-) -> None:
-    def use(name: str, step: int) -> None:
-        root = storage[name]
-        out.use(("data", root), storage.size[root], step)
-
-    for i, node in enumerate(graph.nodes):
-        for name in (*node.bottoms, *node.tops):
-            use(name, i)
-        if node.layer.is_source:
-            for name in node.tops:
-                use(name, 0)
-        if backward:
-            for name in _read_in_backward(node):
-                use(name, 2 * len(graph.nodes) - 1 - i)
-    for name in _kept(graph):
-        use(name, last)
+def _add(uses: _Uses, kind: str, storage: Storages, name: str, step: int) -> None:
+    root = storage[name]
+    uses.add((kind, root), storage.size[root], step)
 
 
-def _kept(graph: Graph) -> list[str]:
-    """Blobs that a caller reads after the pass: outputs and weighted losses."""
+def _forward(memory: Memory, uses: _Uses, step: Step, at: int) -> None:
+    nodes = memory.graph.nodes
+    for name in nodes[step.first].bottoms:
+        _add(uses, "data", memory.data, name, at)
+    read = {memory.data[name] for name in nodes[step.first].bottoms}
+    for name in nodes[step.last].tops:
+        root = memory.data[name]
+        if nodes[step.first].layer.is_source:
+            _add(uses, "data", memory.data, name, 0)  # filled before the pass
+        elif root in read:
+            _add(uses, "data", memory.data, name, at)
+        else:
+            uses.start(("data", root), memory.data.size[root], at)
+
+
+def fed(graph: Graph) -> list[str]:
+    """Blobs that a caller fills before a pass."""
+    return [top for node in graph.sources for top in node.tops]
+
+
+def told(graph: Graph) -> list[str]:
+    """Blobs that a caller reads after a pass: outputs and weighted losses."""
     losses = [top for n in graph.nodes for top, w in zip(n.tops, n.loss_weights) if w]
     return [*graph.outputs, *losses]
 
 
-def _read_in_backward(node: Node) -> list[str]:
-    if not node.needs_backward:
-        return []
+def _backward(memory: Memory, uses: _Uses, node: Node, at: int) -> None:
     bottoms = node.bottoms if node.layer.backward_reads_bottom else ()
     tops = node.tops if node.layer.backward_reads_top else ()
-    return [*bottoms, *tops]
+    for name in (*bottoms, *tops):
+        _add(uses, "data", memory.data, name, at)
+    wanted = [b for b, g in zip(node.bottoms, node.bottom_gradient) if g]
+    for name in (*wanted, *node.tops):
+        _add(uses, "diff", memory.diff, name, at)
 
 
-def _diffs(graph: Graph, out: _Intervals, storage: Storages, last: int) -> None:
-    written = written_diffs(graph)
-    for i, node in enumerate(graph.nodes):
-        step = 2 * len(graph.nodes) - 1 - i
-        wanted = [b for b, g in zip(node.bottoms, node.bottom_gradient) if g]
-        for name in [*wanted, *(node.tops if node.needs_backward else ())]:
-            root = storage[name]
-            out.use(("diff", root), storage.size[root], step)
-            if root not in written:
-                out.use(("diff", root), storage.size[root], 0)
-                out.use(("diff", root), storage.size[root], last)
+def _unwritten_diffs(memory: Memory, uses: _Uses, last: int) -> None:
+    written = written_diffs(memory.graph, memory.diff)
+    for key in [k for k in uses.steps if k[0] == "diff" and k[1] not in written]:
+        elements, _ = uses.sizes[key]
+        uses.add(key, elements, 0)
+        uses.add(key, elements, last)
 
 
-def written_diffs(graph: Graph) -> set[str]:
+def written_diffs(graph: Graph, diff: Storages) -> set[str]:
     """Diff storages that some layer's backward fills."""
-    storage = diff_storage(graph)
     return {
-        storage[name]
+        diff[name]
         for node in graph.nodes
         for name, wanted in zip(node.bottoms, node.bottom_gradient)
-        if wanted and name not in node.tops
+        if wanted and diff[name] not in {diff[top] for top in node.tops}
     }
 
 
-def _scratch(graph: Graph, backward: bool, last: int) -> list[Interval]:
-    found = []
-    for i, node in enumerate(graph.nodes):
-        keep = backward and node.needs_backward
-        for name, wanted in scratch_of(node, keep).items():
-            first, end = i, 2 * len(graph.nodes) - 1 - i if keep else i
-            if wanted.lasting:
-                first, end = 0, last
-            key, size = ("scratch", f"{i}/{name}"), count(wanted.shape)
-            found.append(Interval(key, size, first, end, wanted.dtype))
-    return found
+def _scratch(memory: Memory, uses: _Uses, step: Step, at: int, last: int) -> None:
+    for i in step.nodes:
+        node = memory.graph.nodes[i]
+        keep = memory.backward and node.needs_backward
+        wanted = scratch_of(node, keep, memory.works_in_place(i))
+        for name, array in wanted.items():
+            key, size = ("scratch", f"{i}/{name}"), count(array.shape)
+            if array.lasting:
+                uses.add(key, size, 0, array.dtype)
+                uses.add(key, size, last, array.dtype)
+            elif step.kind is Kind.BACKWARD:
+                uses.add(key, size, at, array.dtype)
+            else:
+                uses.start(key, size, at, array.dtype)
 
 
-def scratch_of(node: Node, backward: bool) -> dict[str, Scratch]:
+def scratch_of(node: Node, backward: bool, in_place: bool) -> dict[str, Scratch]:
     """The scratch a node needs, by name."""
-    wanted = node.layer.scratch(node.bottom_shapes, node.in_place)
+    wanted = node.layer.scratch(node.bottom_shapes, in_place)
     return {name: s for name, s in wanted.items() if backward or not s.training}

@@ -2,10 +2,12 @@
 
 Blobs of one name are one piece already (a layer in place gives its top its bottom's
 name).  Split, Flatten and Reshape give their tops the bottom's data, and the latter two
-its diff as well.
+its diff as well.  A lean plan lets further layers work in place.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from netspec.graph.graph import Graph
 from netspec.layers.base import Alias
@@ -37,23 +39,30 @@ class Storages:
         return [name for name, r in self._root.items() if r == root]
 
 
-def group_storage(graph: Graph, *aliases: Alias) -> Storages:
-    """Storages of a graph when the given kinds of alias share memory."""
+def group_storage(
+    graph: Graph, aliases: Collection[Alias], in_place: Collection[int] = ()
+) -> Storages:
+    """Storages of a graph when the given kinds of alias share memory.
+
+    Args:
+        in_place: indices of the nodes that work in place though their file does not
+            say so.
+    """
     storages = Storages()
-    for node in graph.nodes:
+    for i, node in enumerate(graph.nodes):
         for name, shape in zip(node.tops, node.top_shapes):
-            if node.layer.alias in aliases:
+            if node.layer.alias in aliases or i in in_place:
                 storages.alias(name, node.bottoms[0])
             else:
                 storages.add(name, count(shape))
     return storages
 
 
-def data_storage(graph: Graph) -> Storages:
+def data_storage(graph: Graph, in_place: Collection[int] = ()) -> Storages:
     """Storages of the blobs' data."""
-    return group_storage(graph, Alias.DATA, Alias.BOTH)
+    return group_storage(graph, (Alias.DATA, Alias.BOTH), in_place)
 
 
-def diff_storage(graph: Graph) -> Storages:
+def diff_storage(graph: Graph, in_place: Collection[int] = ()) -> Storages:
     """Storages of the blobs' diffs: the tops of a Split have one each."""
-    return group_storage(graph, Alias.BOTH)
+    return group_storage(graph, (Alias.BOTH,), in_place)

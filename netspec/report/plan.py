@@ -30,7 +30,7 @@ def slots(plan: Plan) -> list[dict[str, Any]]:
 
 def memory_text(plan: Plan, need: Need) -> str:
     """The layers in order, the arrays of each, and sums."""
-    fused = {relu: conv for conv, relu in plan.relus.items()}
+    fused = {i: head for head, those in plan.chains.items() for i in those}
     rows = []
     for i, node in enumerate(plan.graph.nodes):
         note = f"in {plan.graph.nodes[fused[i]].name}" if i in fused else ""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.base import ConvolutionGeometry, Epilogue
 from netspec.backends.cpu import CpuOps
 from netspec.backends.numpy_ops import NumpyOps
 from netspec.shapes import count
@@ -100,6 +100,6 @@ def run(ops, geo, relu, x, w, b, dy, guard: Guards) -> dict[str, np.ndarray]:
     dx = guard.array("dx", np.full_like(x, np.nan))
     dw = guard.array("dw", np.zeros_like(w))
     db = guard.array("db", np.zeros_like(b))
-    ops.convolution_forward(x, w, b, y, geo, relu)
+    ops.convolution_forward(x, w, b, y, geo, Epilogue(relu=relu))
     ops.convolution_backward(x, w, dy, dx, dw, db, geo)
     return {"y": y, "dx": dx, "dw": dw, "db": db}

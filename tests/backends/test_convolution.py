@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netspec.backends.base import ConvolutionGeometry as Geometry
+from netspec.backends.base import Epilogue
 from netspec.backends.cpu import CpuOps, threads
 from netspec.backends.numpy_ops import NumpyOps
 from tests.backends.convolution_cases import CASES, Arrays, naive
@@ -43,7 +44,7 @@ def arrays(geo, dtype):
 
 
 def run(ops, geo, a, relu=False):
-    ops.convolution_forward(a.x, a.w, a.b, a.y, geo, relu)
+    ops.convolution_forward(a.x, a.w, a.b, a.y, geo, Epilogue(relu=relu))
     ops.convolution_backward(a.x, a.w, a.dy, a.dx, a.dw, a.db, geo)
     return a
 
@@ -65,7 +66,7 @@ def test_without_bias_and_with_relu(case, ops, dtype):
     a.x[0, :, 1] = np.nan
     ops.convolution_forward(a.x, a.w, None, a.y, geo)
     plain, a.y = a.y, np.full_like(a.y, -7)
-    ops.convolution_forward(a.x, a.w, None, a.y, geo, relu=True)
+    ops.convolution_forward(a.x, a.w, None, a.y, geo, Epilogue(relu=True))
     np.testing.assert_array_equal(a.y, np.maximum(plain, 0))
     assert np.isnan(plain).any()
     assert (plain < 0).any()

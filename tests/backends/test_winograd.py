@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from netspec.backends.base import ConvolutionGeometry as Geometry
+from netspec.backends.base import Epilogue
 from netspec.backends.cpu import CpuOps, direct, threads, winograd
+from netspec.backends.cpu.epilogue import finish
 from netspec.backends.cpu.winograd import formulas, gradient, products
 from netspec.backends.numpy_ops import NumpyOps
 from tests.backends.convolution_cases import Arrays
@@ -39,7 +41,7 @@ def run(ops, geo, dtype=np.float32, relu=True):
     a = Arrays(geo, np.float32)
     for name, value in vars(a).items():
         setattr(a, name, value.astype(dtype))
-    ops.convolution_forward(a.x, a.w, a.b, a.y, geo, relu)
+    ops.convolution_forward(a.x, a.w, a.b, a.y, geo, Epilogue(relu=relu))
     ops.convolution_backward(a.x, a.w, a.dy, a.dx, a.dw, a.db, geo)
     return {name: getattr(a, name) for name in NAMES}
 
@@ -92,7 +94,7 @@ def test_a_nan_is_not_hidden():
     geo = CASES["odd"]
     a = Arrays(geo, np.float32)
     a.x[1, 3, 4, 5] = np.nan
-    CpuOps().convolution_forward(a.x, a.w, a.b, a.y, geo, relu=True)
+    CpuOps().convolution_forward(a.x, a.w, a.b, a.y, geo, Epilogue(relu=True))
     assert np.isnan(a.y[1, :, 3:6, 4:7]).all()
     assert np.isfinite(a.y[0]).all()
 
@@ -101,7 +103,7 @@ def test_exact_means_direct_sums():
     geo = CASES["odd"]
     a, b = Arrays(geo, np.float32), Arrays(geo, np.float32)
     CpuOps(exact=True).convolution_forward(a.x, a.w, a.b, a.y, geo)
-    direct.forward(b.x, b.w, b.b, b.y, geo, relu=False)
+    direct.forward(b.x, b.w, b.y, geo, finish(geo.filters, b.b))
     np.testing.assert_array_equal(a.y, b.y)
     CpuOps().convolution_forward(a.x, a.w, a.b, a.y, geo)
     assert not np.array_equal(a.y, b.y)

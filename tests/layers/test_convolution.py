@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netspec.errors import SpecError
-from netspec.layers.base import Window
+from netspec.layers.base import Run, Window
 from tests.golden import check_layer_case, layer_cases
 from tests.layers.harness import Trial, check_layer, infer, make_layer
 
@@ -100,7 +100,8 @@ def test_choices_of_implementation_change_nothing(fields):
 
 def test_a_fused_relu():
     plain = Trial(text("num_output: 3 kernel_size: 2"), [(2, 3, 4, 5)])
-    fused = Trial(text("num_output: 3 kernel_size: 2"), [(2, 3, 4, 5)], relu=True)
+    relu = [(make_layer('type: "ReLU"'), Run())]
+    fused = Trial(text("num_output: 3 kernel_size: 2"), [(2, 3, 4, 5)], followers=relu)
     expected = np.maximum(plain.forward()[0], 0)
     np.testing.assert_array_equal(fused.forward()[0], expected)
 

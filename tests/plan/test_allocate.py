@@ -13,7 +13,7 @@ SIZES = {"float": 4, "uint8": 1}
 
 
 def interval(name: str, elements: int, first: int, last: int, dtype: str = "float"):
-    return Interval(("data", name), elements, first, last, dtype)
+    return Interval(("data", name), elements, ((first, last),), dtype)
 
 
 @pytest.mark.smoke

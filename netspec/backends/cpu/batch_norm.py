@@ -16,7 +16,8 @@ from netspec.compiled import njit
 Array = Any
 
 
-def _inverse_deviation(variance: Array, eps: float) -> Array:
+def inverse_deviation(variance: Array, eps: float) -> Array:
+    """1 / sqrt(variance + eps), in float64."""
     return 1.0 / np.sqrt(variance.astype(np.float64) + eps)
 
 
@@ -57,7 +58,7 @@ class CpuBatchNormOps(BatchNormOps):
         if x.dtype != np.float32:
             super().batch_norm(x, mean, variance, eps, y, copy)
             return
-        inverse = _inverse_deviation(variance, eps).astype(np.float32)
+        inverse = inverse_deviation(variance, eps).astype(np.float32)
         second = y if copy is None else copy
         _spread(_normalise, by_channel(x), mean, inverse, *map(by_channel, (y, second)))
 
@@ -75,7 +76,7 @@ class CpuBatchNormOps(BatchNormOps):
             super().batch_norm_backward(x, mean, variance, eps, dy, dx)
             return
         x, dy = by_channel(x), by_channel(dy)
-        inverse = _inverse_deviation(variance, eps)
+        inverse = inverse_deviation(variance, eps)
         # x - centre, times spread, is z.
         centre = np.zeros(x.shape[1]) if mean is None else mean.astype(np.float64)
         spread = np.ones(x.shape[1]) if mean is None else inverse
@@ -92,7 +93,7 @@ class CpuBatchNormOps(BatchNormOps):
         if dy.dtype != np.float32:
             super().batch_norm_backward_stored(variance, eps, dy, dx)
             return
-        inverse = _inverse_deviation(variance, eps).astype(np.float32)
+        inverse = inverse_deviation(variance, eps).astype(np.float32)
         zero, out = np.zeros_like(inverse), by_channel(dx)
         _spread(_normalise, by_channel(dy), zero, inverse, out, out)
 

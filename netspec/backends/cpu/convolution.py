@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.base import ConvolutionGeometry, Epilogue, PoolingGeometry
 from netspec.backends.cpu import depthwise, direct, winograd
 from netspec.backends.cpu.channels import channel_sums
+from netspec.backends.cpu.epilogue import finish
 from netspec.backends.cpu.frame import AXES, plain
 from netspec.backends.reference.convolution import ConvolutionOps
 
@@ -39,15 +38,23 @@ class CpuConvolutionOps(ConvolutionOps):
         b: Array | None,
         y: Array,
         geo: ConvolutionGeometry,
-        relu: bool = False,
+        after: Epilogue | None = None,
     ) -> None:
         """See :meth:`ConvolutionOps.convolution_forward`."""
         if not _compiled(geo, x, w, y):
-            super().convolution_forward(x, w, b, y, geo, relu)
+            super().convolution_forward(x, w, b, y, geo, after)
             return
-        bias = np.zeros(geo.filters, np.float32) if b is None else b
         algorithm = self._algorithm(geo)
-        algorithm.forward(x, w, bias, y, geo, relu)
+        algorithm.forward(x, w, y, geo, finish(geo.filters, b, after))
+
+    def pools_convolution(
+        self, geo: ConvolutionGeometry, pooling: PoolingGeometry, dtype: str
+    ) -> bool:
+        """See :meth:`ConvolutionOps.pools_convolution`: Winograd's tiles are 4 × 4."""
+        window = (pooling.kernel, pooling.stride, pooling.pad)
+        rests = (y - 2 * p for y, p in zip(geo.output, pooling.output))
+        suits = window == ((2, 2), (2, 2), (0, 0)) and min(rests) >= 0
+        return suits and dtype == "float32" and self._algorithm(geo) is winograd
 
     def convolution_backward_data(
         self, dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry

@@ -11,18 +11,26 @@ from __future__ import annotations
 import numpy as np
 
 from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cpu.epilogue import (
+    BIAS,
+    INVERSE,
+    MEAN,
+    SCALE,
+    SHIFT,
+    Finish,
+)
 from netspec.backends.cpu.frame import Array, frame, image, macs, planes, weights
 from netspec.backends.cpu.threads import claim, share
 from netspec.compiled import njit
 
 
 def forward(
-    x: Array, w: Array, b: Array, y: Array, geo: ConvolutionGeometry, relu: bool
+    x: Array, w: Array, y: Array, geo: ConvolutionGeometry, last: Finish
 ) -> None:
-    """y = w * x + b."""
+    """y = w * x, finished."""
     tasks = geo.batch * geo.group
-    arrays = image(x, geo), weights(w, geo), b, planes(y, geo)
-    share(_forward, tasks, *arrays, relu, frame(geo), work=macs(geo))
+    arrays = image(x, geo), weights(w, geo), planes(y, geo)
+    share(_forward, tasks, *arrays, last, frame(geo), work=macs(geo))
 
 
 def backward_data(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
@@ -39,23 +47,24 @@ def backward_weights(x: Array, dy: Array, dw: Array, geo: ConvolutionGeometry) -
 
 
 @njit(nogil=True, cache=True)
-def _forward(counter, tasks, workspace, x, w, b, y, relu, f):  # type: ignore[no-untyped-def]
-    """y = w * x + b; one task is one group of one image."""
+def _forward(counter, tasks, workspace, x, w, y, last, f):  # type: ignore[no-untyped-def]
+    """y = w * x; one task is one group of one image."""
     filters = y.shape[2]
     task = claim(counter)
     while task < tasks:
         n, g = divmod(task, y.shape[1])
         for k in range(filters):
-            _plane(x[n, g], w[g, k], b[g * filters + k], y[n, g, k], relu, f)
+            terms = last.terms[g * filters + k]
+            _plane(x[n, g], w[g, k], y[n, g, k], terms, last.scaled, last.floor, f)
         task = claim(counter)
 
 
 @njit(nogil=True, cache=True)
-def _plane(x, w, bias, y, relu, f):  # type: ignore[no-untyped-def]
+def _plane(x, w, y, terms, scaled, floor, f):  # type: ignore[no-untyped-def]
     taps = f.kernel_d * f.kernel_h * f.kernel_w
     for line in range(y.shape[0] * y.shape[1]):
         target = y[line // f.out_h, line % f.out_h]
-        _fill(target, bias)
+        _fill(target, terms[BIAS])
         d0, h0 = _origin(line, f)
         for tap in range(taps):
             d, h, shift = _meets(d0, h0, tap, f)
@@ -65,8 +74,16 @@ def _plane(x, w, bias, y, relu, f):  # type: ignore[no-untyped-def]
                     weight = w[c * taps + tap]
                     source = x[c, d, h]
                     _add(source, weight, target, low, high, shift, f.stride_w)
-        if relu:
+        if scaled:
+            _scale(target, terms[MEAN], terms[INVERSE], terms[SCALE], terms[SHIFT])
+        if floor == 0:
             _clip(target)
+
+
+@njit(nogil=True, cache=True)
+def _scale(values, mean, inverse, scale, shift):  # type: ignore[no-untyped-def]
+    for i in range(values.size):
+        values[i] = (values[i] - mean) * inverse * scale + shift
 
 
 @njit(nogil=True, cache=True)

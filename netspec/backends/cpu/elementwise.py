@@ -115,18 +115,23 @@ class CpuElementwiseOps(ElementwiseOps):
         self.eltwise_sum((a, b), y, (1.0, 1.0))
 
     def eltwise_sum(
-        self, xs: Sequence[Array], y: Array, coefficients: Sequence[float]
+        self,
+        xs: Sequence[Array],
+        y: Array,
+        coefficients: Sequence[float],
+        relu: bool = False,
     ) -> None:
         """See :meth:`ElementwiseOps.eltwise_sum`."""
         flat = as_vectors(y, *xs)
         if flat is None:
-            super().eltwise_sum(xs, y, coefficients)
+            super().eltwise_sum(xs, y, coefficients, relu)
             return
-        out, first, *others = flat
-        factors = [np.float32(c) for c in coefficients]
-        by_chunks(_weigh, first, factors[0], others[0], factors[1], out)
-        for x, factor in zip(others[1:], factors[2:]):
-            by_chunks(_weigh, out, np.float32(1), x, factor, out)
+        out, total, *others = flat
+        own, *factors = (np.float32(c) for c in coefficients)
+        for i, (x, factor) in enumerate(zip(others, factors), start=1):
+            floor = np.float32(0 if relu and i == len(others) else -np.inf)
+            by_chunks(_weigh, total, own, x, factor, out, floor)
+            total, own = out, np.float32(1)
 
     def eltwise_max(self, xs: Sequence[Array], y: Array, mask: Array) -> None:
         """See :meth:`ElementwiseOps.eltwise_max`."""
@@ -187,13 +192,14 @@ def _masked(counter, tasks, workspace, dy, dx, mask, scale):  # type: ignore[no-
 
 
 @njit(cache=True, nogil=True)
-def _weigh(counter, tasks, workspace, a, alpha, b, beta, y):  # type: ignore[no-untyped-def]
+def _weigh(counter, tasks, workspace, a, alpha, b, beta, y, floor):  # type: ignore[no-untyped-def]
     task = claim(counter)
     while task < tasks:
         part = slice(task * CHUNK, task * CHUNK + CHUNK)
         first, second, out = a[part], b[part], y[part]
         for i in range(out.size):
-            out[i] = alpha * first[i] + beta * second[i]
+            total = alpha * first[i] + beta * second[i]
+            out[i] = floor if total < floor else total
         task = claim(counter)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from numba import types
 
+from netspec.backends.cpu.epilogue import TERMS
 from netspec.backends.cpu.vectors import FLOAT_BYTES, Emitter, Value, emitted
 from netspec.compiled import njit
 
@@ -40,20 +41,27 @@ def clear(emit: Emitter, target: Value, count: Value) -> None:
         emit.store_one(target, i, emit.float(0))
 
 
-@emitted(_ADDRESS, _ADDRESS, _COUNT, _FLOAT, _FLOAT)
-def finish(
+@emitted(_ADDRESS, _ADDRESS, _COUNT, _ADDRESS, types.boolean, _FLOAT)
+def finish_line(
     emit: Emitter,
     source: Value,
     target: Value,
     count: Value,
-    bias: Value,
+    terms: Value,
+    scaled: Value,
     floor: Value,
 ) -> None:
-    """target[i] = source[i] + bias, or *floor* where that is less; NaN stays."""
+    """Finish a line of one filter, whose *terms*, *scaled* and *floor* are those of
+    :class:`~netspec.backends.cpu.epilogue.Finish`; NaN stays."""
+    build = emit.builder
+    bias, mean, inverse, scale, shift = (emit.number(terms, i) for i in range(TERMS))
     with emit.loop(count) as i:
-        total = emit.builder.fadd(emit.number(source, i), bias)
-        below = emit.builder.fcmp_ordered("<", total, floor)
-        emit.store_one(target, i, emit.builder.select(below, floor, total))
+        total = build.fadd(emit.number(source, i), bias)
+        normal = build.fmul(build.fsub(total, mean), inverse)
+        normal = build.fadd(build.fmul(normal, scale), shift)
+        total = build.select(scaled, normal, total)
+        below = build.fcmp_ordered("<", total, floor)
+        emit.store_one(target, i, build.select(below, floor, total))
 
 
 @njit(inline="always")

@@ -47,31 +47,43 @@ VECTOR = ir.VectorType(FLOAT, WIDTH)
 class Vector:
     """One vector in the making: operators emit instructions."""
 
-    def __init__(self, builder: Value, value: Value) -> None:
+    def __init__(
+        self, builder: Value, value: Value, flags: tuple[str, ...] = FUSED
+    ) -> None:
         self.builder = builder
         self.value = value
+        self.flags = flags
+
+    def exactly(self) -> Vector:
+        """The same, with every operation rounded on its own from here on."""
+        return Vector(self.builder, self.value, ())
 
     def __add__(self, other: Vector) -> Vector:
-        return self._new(self.builder.fadd(self.value, other.value, flags=FUSED))
+        return self._new(self.builder.fadd(self.value, other.value, flags=self.flags))
 
     def __sub__(self, other: Vector) -> Vector:
-        return self._new(self.builder.fsub(self.value, other.value, flags=FUSED))
+        return self._new(self.builder.fsub(self.value, other.value, flags=self.flags))
 
     def __rmul__(self, factor: float) -> Vector:
         constant = ir.Constant(VECTOR, [float(factor)] * WIDTH)
-        return self._new(self.builder.fmul(constant, self.value, flags=FUSED))
+        return self._new(self.builder.fmul(constant, self.value, flags=self.flags))
 
     def times(self, other: Vector) -> Vector:
         """The product of two vectors, lane by lane."""
-        return self._new(self.builder.fmul(self.value, other.value, flags=FUSED))
+        return self._new(self.builder.fmul(self.value, other.value, flags=self.flags))
 
     def at_least(self, floor: Vector) -> Vector:
         """The greater of two, lane by lane; NaN stays NaN."""
         below = self.builder.fcmp_ordered("<", self.value, floor.value)
         return self._new(self.builder.select(below, floor.value, self.value))
 
+    def or_greater(self, other: Vector) -> Vector:
+        """*other* in the lanes where it is greater; a NaN is not."""
+        above = self.builder.fcmp_ordered(">", other.value, self.value)
+        return self._new(self.builder.select(above, other.value, self.value))
+
     def _new(self, value: Value) -> Vector:
-        return Vector(self.builder, value)
+        return Vector(self.builder, value, self.flags)
 
 
 class Emitter:
@@ -195,6 +207,10 @@ class Emitter:
         even, odd = self._zip(a, c), self._zip(b, d)
         pairs = [self._zip(*pair) for pair in zip(even, odd, strict=True)]
         return [self._vector(v) for pair in pairs for v in pair]
+
+    def alternate(self, a: Vector, b: Vector) -> list[Vector]:
+        """Lanes of a and b in turn, in two vectors."""
+        return [self._vector(v) for v in self._zip(a.value, b.value)]
 
     def transpose(self, vectors: Sequence[Vector]) -> list[Vector]:
         """WIDTH vectors as the rows of a square; its columns."""

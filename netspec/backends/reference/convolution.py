@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.base import ConvolutionGeometry, Epilogue, PoolingGeometry
 from netspec.shapes import count, window_extent
 
 Array = Any
@@ -36,9 +36,13 @@ class ConvolutionOps:
         b: Array | None,
         y: Array,
         geo: ConvolutionGeometry,
-        relu: bool = False,
+        after: Epilogue | None = None,
     ) -> None:
-        """y = w * x + b, negative values then set to 0 where *relu*."""
+        """y = w * x + b, and what comes *after* it.
+
+        Only where :meth:`pools_convolution` says so may that be a pooling, and y
+        smaller.
+        """
         padded = with_margins(x, geo)
         total = _grouped(y, geo)
         total[...] = 0
@@ -46,8 +50,25 @@ class ConvolutionOps:
             total += _tap_weights(w, tap, geo) @ _shifted(padded, window, geo)
         if b is not None:
             self.channel_bias(y, b)
-        if relu:
-            np.maximum(y, 0, out=y)
+        if after:
+            self._finish(y, after)
+
+    def pools_convolution(
+        self, geo: ConvolutionGeometry, pooling: PoolingGeometry, dtype: str
+    ) -> bool:
+        """Whether a convolution may be asked for this maximum pooling as well."""
+        return False
+
+    def _finish(self, y: Array, after: Epilogue) -> None:
+        """Normalise, scale and rectify y (N, K, ...)."""
+        ops: Any = self
+        if after.mean is not None:
+            ops.batch_norm(y, after.mean, after.variance, after.eps, y)
+        if after.scale is not None or after.shift is not None:
+            flat = y.reshape(*y.shape[:2], -1)
+            ops.affine(flat, after.scale, after.shift, flat)
+        if after.relu:
+            ops.relu(y, y)
 
     def convolution_backward(
         self,

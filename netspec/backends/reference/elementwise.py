@@ -117,12 +117,21 @@ class ElementwiseOps:
         np.add(a, b, out=y)
 
     def eltwise_sum(
-        self, xs: Sequence[Array], y: Array, coefficients: Sequence[float]
+        self,
+        xs: Sequence[Array],
+        y: Array,
+        coefficients: Sequence[float],
+        relu: bool = False,
     ) -> None:
-        """y = Σ coefficient · x, added in the order of *xs* (two or more)."""
+        """y = Σ coefficient · x, added in the order of *xs* (two or more).
+
+        With *relu*, negative sums become 0.
+        """
         np.multiply(xs[0], coefficients[0], out=y)
         for x, coefficient in zip(xs[1:], coefficients[1:]):
             np.add(y, coefficient * x, out=y)
+        if relu:
+            self.relu(y, y)
 
     def eltwise_prod(self, xs: Sequence[Array], y: Array) -> None:
         """y = the product of *xs* (two or more), in order."""

@@ -12,7 +12,8 @@ import numpy as np
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct import gradients, products
 from netspec.backends.cpu.direct.cut import cut
-from netspec.backends.cpu.direct.packing import NO_FLOOR, Steps, packed
+from netspec.backends.cpu.direct.packing import Steps, packed
+from netspec.backends.cpu.epilogue import Finish, finish
 from netspec.backends.cpu.frame import (
     Array,
     frame,
@@ -28,16 +29,14 @@ from netspec.shapes import count
 
 
 def forward(
-    x: Array, w: Array, b: Array, y: Array, geo: ConvolutionGeometry, relu: bool
+    x: Array, w: Array, y: Array, geo: ConvolutionGeometry, last: Finish
 ) -> None:
-    """y = w * x + b."""
+    """y = w * x, finished."""
     filters, channels = geo.filters // geo.group, geo.channels // geo.group
     taps = count(geo.kernel)
     steps = Steps(0, filters * geo.taps, geo.taps, taps, 1)
     u = packed(w, steps, (geo.group, filters, channels, taps))
-    floor = np.float32(0) if relu else NO_FLOOR
-    bias = b.reshape(geo.group, filters)
-    _convolve(image(x, geo), u, bias, positions(y, geo), floor, geo)
+    _convolve(image(x, geo), u, positions(y, geo), last, geo)
 
 
 def backward_data(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
@@ -73,26 +72,19 @@ def _backward_by_convolution(
         dilation=geo.dilation,
         group=geo.group,
     )
-    nothing = np.zeros((geo.group, channels), np.float32)
-    out = positions(dx, turned)
-    _convolve(image(dy, turned), u, nothing, out, NO_FLOOR, turned)
+    nothing = finish(geo.channels, None)
+    _convolve(image(dy, turned), u, positions(dx, turned), nothing, turned)
 
 
 def _convolve(
-    x: Array,
-    u: Array,
-    b: Array,
-    y: Array,
-    floor: np.float32,
-    geo: ConvolutionGeometry,
+    x: Array, u: Array, y: Array, last: Finish, geo: ConvolutionGeometry
 ) -> None:
     stretch, filters = cut(geo).stretch, geo.filters // geo.group
     pieces = -(-geo.batch * count(geo.output) // stretch)
     room = products.workspace(geo.taps, filters, stretch)
     room += stage_size(geo, geo.channels // geo.group, stretch)
     share(
-        products.convolve, geo.group * pieces, x, u, b, y, floor, stretch,
-        frame(geo),
+        products.convolve, geo.group * pieces, x, u, y, last, stretch, frame(geo),
         workspace=room, work=macs(geo),
     )  # fmt: skip
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
+from netspec.backends.cpu.epilogue import TERMS
 from netspec.backends.cpu.frame import Array
-from netspec.backends.cpu.lines import address, copy, finish
+from netspec.backends.cpu.lines import address, copy, finish_line
 from netspec.backends.cpu.threads import buffer, claim, share
 from netspec.backends.cpu.unfold import unfold
 from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, transpose
 from netspec.compiled import njit
-
-NO_FLOOR = np.float32(-np.inf)
 
 
 class Steps(NamedTuple):
@@ -97,8 +94,8 @@ def load_rows(y, g, rows, pitch, first, last):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def store_rows(rows, pitch, y, g, first, last, b, floor):  # type: ignore[no-untyped-def]
-    """The reverse of :func:`load_rows`: plus b (G, K), at least *floor*."""
+def store_rows(rows, pitch, y, g, first, last, finish):  # type: ignore[no-untyped-def]
+    """The reverse of :func:`load_rows`, finished."""
     at = first
     while at < last:
         n, start = divmod(at, y.shape[3])
@@ -106,5 +103,7 @@ def store_rows(rows, pitch, y, g, first, last, b, floor):  # type: ignore[no-unt
         for k in range(y.shape[2]):
             source = rows + (k * pitch + at - first) * FLOAT_BYTES
             target = address(y[n, g, k], start)
-            finish((source, target, stop - start, b[g, k], floor))
+            terms = address(finish.terms, (g * y.shape[2] + k) * TERMS)
+            scaled, floor = finish.scaled, finish.floor
+            finish_line((source, target, stop - start, terms, scaled, floor))
         at += stop - start

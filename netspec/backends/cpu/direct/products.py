@@ -21,11 +21,11 @@ def workspace(taps: int, filters: int, stretch: int) -> int:
 
 @njit(nogil=True, cache=True)
 def convolve(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, x, u, b, y, floor, stretch, f
+    counter, tasks, workspace, x, u, y, finish, stretch, f
 ):
     """One task is one stretch of one group.
 
-    x (N, G, C, D, H, W), u packed, b (G, K), y (N, G, K, positions).
+    x (N, G, C, D, H, W), u packed, y (N, G, K, positions).
     """
     taps, filters, positions = u.shape[2], y.shape[2], y.shape[3]
     # A spare vector, lest the rows fall into the same set of the cache.
@@ -52,5 +52,5 @@ def convolve(  # type: ignore[no-untyped-def]
                     left = address(u[g, k // WIDTH, low], k % WIDTH)
                     out = rows + (k * pitch + j) * FLOAT_BYTES
                     multiply((left, WIDTH, right, pitch, out, pitch, depth, low > 0))
-        store_rows(rows, pitch, y, g, first, last, b, floor)
+        store_rows(rows, pitch, y, g, first, last, finish)
         task = claim(counter)

@@ -6,9 +6,8 @@ convolution (which also makes the data gradient), ``gradient`` the weights' grad
 
 from __future__ import annotations
 
-import numpy as np
-
 from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cpu.epilogue import Finish, finish
 from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.winograd.gradient import weight_gradient
 from netspec.backends.cpu.winograd.grid import backward_grid, forward_grid
@@ -27,20 +26,18 @@ def suits(geo: ConvolutionGeometry) -> bool:
 
 
 def forward(
-    x: Array, w: Array, b: Array, y: Array, geo: ConvolutionGeometry, relu: bool
+    x: Array, w: Array, y: Array, geo: ConvolutionGeometry, last: Finish
 ) -> None:
-    """y = w * x + b."""
-    floor = 0.0 if relu else -np.inf
+    """y = w * x, finished."""
     for group in range(geo.group):
-        convolve(x, w, b, y, forward_grid(geo, group), floor, backward=False)
+        convolve(x, w, y, forward_grid(geo, group), last, backward=False)
 
 
 def backward_data(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
     """dx = wᵀ * dy: the convolution with every kernel turned and w transposed."""
-    nothing = np.zeros(geo.channels, np.float32)
+    nothing = finish(geo.channels, None)
     for group in range(geo.group):
-        grid = backward_grid(geo, group)
-        convolve(dy, w, nothing, dx, grid, -np.inf, backward=True)
+        convolve(dy, w, dx, backward_grid(geo, group), nothing, backward=True)
 
 
 def backward_weights(x: Array, dy: Array, dw: Array, geo: ConvolutionGeometry) -> None:

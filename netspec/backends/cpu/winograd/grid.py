@@ -99,13 +99,13 @@ def load_strip(plane, top, left, strip, pitch, lines, columns):  # type: ignore[
 
 
 @njit(inline="always")
-def store_block(block, pitch, plane, row, column, tiles):  # type: ignore[no-untyped-def]
+def store_block(block, pitch, size, plane, row, column, tiles):  # type: ignore[no-untyped-def]
     """Copy the pixels of some tiles to the image, as far as it goes.
 
-    *block* is the address of TILE lines *pitch* values apart.
+    *block* is the address of *size* lines *pitch* values apart, each tile *size* wide.
     """
-    top, left = TILE * row, TILE * column
-    columns = min(TILE * tiles, plane.shape[1] - left)
-    for r in range(min(TILE, plane.shape[0] - top)):
+    top, left = size * row, size * column
+    columns = min(size * tiles, plane.shape[1] - left)
+    for r in range(min(size, plane.shape[0] - top)):
         target = address(plane[top + r], left)
         copy((block + r * pitch * FLOAT_BYTES, 1, target, columns))

@@ -8,8 +8,7 @@ tiles of a chunk, and then share out the filters, so that U is read only once a 
 
 from __future__ import annotations
 
-import numpy as np
-
+from netspec.backends.cpu.epilogue import TERMS, Finish
 from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.lines import address
 from netspec.backends.cpu.panels import multiply
@@ -46,28 +45,28 @@ SCRATCH = 2 * SPAN * STRIP + PLANES * STAGE
 
 
 def convolve(
-    x: Array, w: Array, b: Array, y: Array, g: Grid, floor: float, backward: bool
+    x: Array, w: Array, y: Array, g: Grid, finish: Finish, backward: bool
 ) -> None:
-    """y = w * x + b of one group, at least *floor*; for *backward* see
+    """y = w * x of one group, finished; for *backward* see
     :func:`netspec.backends.cpu.winograd.weights.transformed`."""
     u = transformed(w, g, backward)
     run = _by_chunk if u.size >= LARGE_WEIGHTS else _by_block
-    run(x, u, b, y, g, floor)
+    run(x, u, y, g, finish)
 
 
-def _by_block(x: Array, u: Array, b: Array, y: Array, g: Grid, floor: float) -> None:
+def _by_block(x: Array, u: Array, y: Array, g: Grid, finish: Finish) -> None:
     filters = min(BLOCK_FILTERS, -(-g.filters // ROWS) * ROWS)
     each = PLANES * LANES * (g.channels + filters)
     some = max(1, BLOCK_VALUES // each)
     share(
-        _blocks, -(-panels(g) // some), x, u, b, y, np.float32(floor), some, filters,
-        panel_size(g), g,
+        _blocks, -(-panels(g) // some), x, u, y, finish, some, filters, panel_size(g),
+        g,
         workspace=each * some + 2 * PLANES * SPARE + SCRATCH,
         work=PLANES * g.tiles * g.channels * g.filters,
     )  # fmt: skip
 
 
-def _by_chunk(x: Array, u: Array, b: Array, y: Array, g: Grid, floor: float) -> None:
+def _by_chunk(x: Array, u: Array, y: Array, g: Grid, finish: Finish) -> None:
     rounds = -(-panels(g) * PLANES * LANES * g.channels // CHUNK_VALUES)
     most = -(-panels(g) // rounds)
     stride = most * g.channels * LANES + SPARE
@@ -80,14 +79,14 @@ def _by_chunk(x: Array, u: Array, b: Array, y: Array, g: Grid, floor: float) -> 
             workspace=SCRATCH,
         )  # fmt: skip
         share(
-            _filters, -(-g.filters // CHUNK_FILTERS), u, v, b, y, np.float32(floor),
-            first, some, panel_size(g), g, workspace=room + SCRATCH,
+            _filters, -(-g.filters // CHUNK_FILTERS), u, v, y, finish, first, some,
+            panel_size(g), g, workspace=room + SCRATCH,
         )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
 def _blocks(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, x, u, b, y, floor, some, filters, size, g
+    counter, tasks, workspace, x, u, y, finish, some, filters, size, g
 ):
     """One task is one block of *some* panels."""
     stride = some * g.channels * LANES + SPARE
@@ -101,7 +100,7 @@ def _blocks(  # type: ignore[no-untyped-def]
         _fill(x, v, 0, g.channels, first, block, rest, g)
         for k in range(0, g.filters, filters):
             now = min(filters, g.filters - k)
-            _multiply(u, v, b, y, floor, first, block, k, now, size, rest, g)
+            _multiply(u, v, y, finish, first, block, k, now, size, rest, g)
         task = claim(counter)
 
 
@@ -118,14 +117,14 @@ def _transform(counter, tasks, workspace, x, v, first, some, g):  # type: ignore
 
 @njit(nogil=True, cache=True)
 def _filters(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, u, v, b, y, floor, first, some, size, g
+    counter, tasks, workspace, u, v, y, finish, first, some, size, g
 ):
     """One task is some filters of a chunk."""
     task = claim(counter)
     while task < tasks:
         k = task * CHUNK_FILTERS
         now = min(CHUNK_FILTERS, g.filters - k)
-        _multiply(u, v, b, y, floor, first, some, k, now, size, workspace, g)
+        _multiply(u, v, y, finish, first, some, k, now, size, workspace, g)
         task = claim(counter)
 
 
@@ -158,7 +157,7 @@ def _fill(x, v, low, high, first, some, scratch, g):  # type: ignore[no-untyped-
 
 @njit(inline="always")
 def _multiply(  # type: ignore[no-untyped-def]
-    u, v, b, y, floor, first, some, low, filters, size, scratch, g
+    u, v, y, finish, first, some, low, filters, size, scratch, g
 ):
     """Outputs of *filters* from *low* on, for the panels in v."""
     room = (filters + ROWS - 1) // ROWS * ROWS * LANES  # of one panel
@@ -175,19 +174,22 @@ def _multiply(  # type: ignore[no-untyped-def]
     for p in range(some):
         for k in range(filters):
             products = m + (p * room + k * LANES) * FLOAT_BYTES
-            bias = b[g.first_filter + low + k]
-            outputs_by_tile((products, stride, bias, floor, block))
-            _store(block, y, (first + p) * LANES, g.first_filter + low + k, g)
+            number = g.first_filter + low + k
+            terms = address(finish.terms, number * TERMS)
+            scaled, floor, pool = finish.scaled, finish.floor, finish.pool
+            outputs_by_tile((products, stride, terms, scaled, floor, pool, block))
+            _store(block, y, (first + p) * LANES, number, pool, g)
 
 
 @njit(inline="always")
-def _store(block, y, start, k, g):  # type: ignore[no-untyped-def]
+def _store(block, y, start, k, pool, g):  # type: ignore[no-untyped-def]
     """The pixels of the panel from tile *start* on, to their images."""
+    size = TILE // 2 if pool else TILE
     stop = min(g.tiles, start + LANES)
     tile = start
     while tile < stop:
         n, row, column = place(tile, g)
         side = min(g.wide - column, stop - tile)
-        pixels = block + TILE * (tile - start) * FLOAT_BYTES
-        store_block(pixels, STRIP, y[n, k], row, column, side)
+        pixels = block + size * (tile - start) * FLOAT_BYTES
+        store_block(pixels, STRIP, size, y[n, k], row, column, side)
         tile += side

@@ -8,9 +8,11 @@ arguments; addresses, then distances in float32 values.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 
 from numba import types
 
+from netspec.backends.cpu.epilogue import BIAS, INVERSE, MEAN, SCALE, SHIFT
 from netspec.backends.cpu.vectors import (
     LANES,
     WIDTH,
@@ -21,13 +23,15 @@ from netspec.backends.cpu.vectors import (
 )
 from netspec.backends.cpu.winograd import formulas
 from netspec.backends.cpu.winograd.formulas import SPAN, TAPS, TILE, Numbers
+from netspec.backends.reference.pooling import LOWEST
 
 PLANES = SPAN * SPAN
 VECTORS = LANES // WIDTH
 STRIP = TILE * LANES + 2 * WIDTH  # a line of the pixels of a panel's tiles, padded
 
 Formula = Callable[[Numbers], Numbers]
-_ADDRESS, _COUNT, _FLOAT = types.uintp, types.intp, types.float32
+_ADDRESS, _COUNT = types.uintp, types.intp
+_FLOAT, _FLAG = types.float32, types.boolean
 
 
 @emitted(_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _COUNT)
@@ -63,25 +67,72 @@ def _columns_of_tiles(emit: Emitter, lines: Value, at: Value) -> list[Vector]:
     return columns
 
 
-@emitted(_ADDRESS, _COUNT, _FLOAT, _FLOAT, _ADDRESS)
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _FLAG, _FLOAT, _FLAG, _ADDRESS)
 def outputs_by_tile(
-    emit: Emitter, m: Value, step: Value, bias: Value, floor: Value, block: Value
+    emit: Emitter,
+    m: Value,
+    step: Value,
+    terms: Value,
+    scaled: Value,
+    floor: Value,
+    pool: Value,
+    block: Value,
 ) -> None:
-    """Aᵀ m A of a panel of tiles, plus *bias*, at least *floor*, as lines of pixels.
+    """Aᵀ m A of a panel of tiles, finished, as lines of pixels.
 
-    Args: the products and the distance of their planes; bias; floor; the result, TILE
-    lines STRIP apart.
+    Args: the products and the distance of their planes; a filter's terms, and the rest
+    of :class:`~netspec.backends.cpu.epilogue.Finish`; the result, TILE lines STRIP
+    apart, or half as many of half the pixels where *pool*.
     """
-    added, least = emit.splat(bias), emit.splat(floor)
+    least = emit.splat(floor)
     with emit.loop(emit.index(VECTORS)) as v:
         at = emit.mul(v, WIDTH)
         columns = _transformed_columns(emit, formulas.outputs, m, step, at)
-        for row in range(TILE):
-            pixels = formulas.outputs([column[row] for column in columns])
-            pixels = [(pixel + added).at_least(least) for pixel in pixels]
-            for i, part in enumerate(emit.interleave(pixels)):
-                place = emit.add(emit.mul(at, TILE), row * STRIP + i * WIDTH)
-                emit.store(block, place, part)
+        rows = [
+            formulas.outputs([column[row] for column in columns]) for row in range(TILE)
+        ]
+        rows = [
+            [pixel.at_least(least) for pixel in pixels]
+            for pixels in _scaled(emit, terms, scaled, rows)
+        ]
+        with emit.builder.if_else(pool) as (then, otherwise):
+            with then:
+                _store_pooled(emit, rows, block, at)
+            with otherwise:
+                for row, pixels in enumerate(rows):
+                    for i, part in enumerate(emit.interleave(pixels)):
+                        place = emit.add(emit.mul(at, TILE), row * STRIP + i * WIDTH)
+                        emit.store(block, place, part)
+
+
+def _scaled(
+    emit: Emitter, terms: Value, scaled: Value, rows: list[Numbers]
+) -> list[Numbers]:
+    """Pixels plus the bias, and where *scaled* normalised and scaled."""
+    bias = emit.load_one(terms, BIAS)
+    cells = [[emit.register(pixel + bias) for pixel in pixels] for pixels in rows]
+    with emit.builder.if_then(scaled):
+        mean, inverse, scale, shift = (
+            emit.load_one(terms, i) for i in (MEAN, INVERSE, SCALE, SHIFT)
+        )
+        for cell in chain(*cells):
+            centred = emit.get(cell).exactly() - mean
+            emit.set(cell, centred.times(inverse).times(scale) + shift)
+    return [[emit.get(cell) for cell in row] for row in cells]
+
+
+def _store_pooled(emit: Emitter, rows: list[Numbers], block: Value, at: Value) -> None:
+    """The largest of each 2 × 2 pixels, row by row of the two."""
+    for i in range(0, TILE, 2):
+        largest = []
+        for j in range(0, TILE, 2):
+            best = emit.splat(emit.float(LOWEST))
+            for pixel in (*rows[i][j : j + 2], *rows[i + 1][j : j + 2]):
+                best = best.or_greater(pixel)
+            largest.append(best)
+        for k, part in enumerate(emit.alternate(*largest)):
+            place = emit.add(emit.mul(at, TILE // 2), i // 2 * STRIP + k * WIDTH)
+            emit.store(block, place, part)
 
 
 @emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)
