@@ -70,7 +70,7 @@ def test_the_interpreter_runs_on_while_a_net_computes(tmp_path):
     """Kernels release the interpreter lock, so another thread gets through."""
     text = """
     layer { name: "data" type: "Input" top: "data"
-      input_param { shape { dim: 1 dim: 32 dim: 96 dim: 96 } } }
+      input_param { shape { dim: 16 dim: 32 dim: 96 dim: 96 } } }
     layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
       convolution_param { num_output: 48 kernel_size: 5 pad: 2
         weight_filler { type: "xavier" } } }
