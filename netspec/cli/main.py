@@ -34,7 +34,7 @@ COMMANDS = {
     "version": "print versions of netspec and of what it stands on",
 }
 _SHOWN = (SpecWarning, DataWarning)
-COMPILING_SECONDS = 20  # for the kernels of a VGG net
+COMPILING_SECONDS = 15  # for the kernels of a VGG net
 INTERRUPTED = 130  # the shell's code for a process ended by Ctrl-C
 
 

@@ -8,6 +8,8 @@ float32 values.
 from __future__ import annotations
 
 from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from netspec.backends.cpu.epilogue import TERMS
 from netspec.backends.cpu.vectors import FLOAT_BYTES, Emitter, Value, emitted
@@ -16,7 +18,7 @@ from netspec.compiled import njit
 _ADDRESS, _COUNT, _FLOAT = types.uintp, types.intp, types.float32
 
 
-@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT)
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, apart=True)
 def copy(
     emit: Emitter, source: Value, step: Value, target: Value, count: Value
 ) -> None:
@@ -25,7 +27,7 @@ def copy(
         emit.store_one(target, i, emit.number(source, emit.mul(i, step)))
 
 
-@emitted(_ADDRESS, _ADDRESS, _COUNT, _COUNT)
+@emitted(_ADDRESS, _ADDRESS, _COUNT, _COUNT, apart=True)
 def add(emit: Emitter, source: Value, target: Value, step: Value, count: Value) -> None:
     """target[i × step] += source[i]."""
     with emit.loop(count) as i:
@@ -34,14 +36,14 @@ def add(emit: Emitter, source: Value, target: Value, step: Value, count: Value) 
         emit.store_one(target, at, total)
 
 
-@emitted(_ADDRESS, _COUNT)
+@emitted(_ADDRESS, _COUNT, apart=True)
 def clear(emit: Emitter, target: Value, count: Value) -> None:
     """target[i] = 0."""
     with emit.loop(count) as i:
         emit.store_one(target, i, emit.float(0))
 
 
-@emitted(_ADDRESS, _ADDRESS, _COUNT, _ADDRESS, types.boolean, _FLOAT)
+@emitted(_ADDRESS, _ADDRESS, _COUNT, _ADDRESS, types.boolean, _FLOAT, apart=True)
 def finish_line(
     emit: Emitter,
     source: Value,
@@ -64,13 +66,20 @@ def finish_line(
         emit.store_one(target, i, build.select(below, floor, total))
 
 
-@njit(inline="always")
-def address(array, offset):  # type: ignore[no-untyped-def]
+@intrinsic
+def address(typingctx, array, offset):  # type: ignore[no-untyped-def]
     """Where a value stands, *offset* values after the array's first."""
-    return array.ctypes.data + offset * FLOAT_BYTES
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        first = builder.ptrtoint(data, cgutils.intp_t)
+        offset = context.cast(builder, args[1], signature.args[1], types.intp)
+        return builder.add(first, builder.mul(offset, first.type(FLOAT_BYTES)))
+
+    return types.uintp(array, offset), codegen
 
 
-@njit(inline="always")
+@njit(nogil=True)
 def span(left, stride, size, length):  # type: ignore[no-untyped-def]
     """Which i in 0 to *length* have left + i × stride within 0 to *size*."""
     low = min(max((-left + stride - 1) // stride, 0), length)

@@ -185,7 +185,7 @@ def _pass(columns, pitch, kd, channels, view, f, stage, back):  # type: ignore[n
             at += lines * width
 
 
-@emitted(*[_ADDRESS, _COUNT, _COUNT] * 2, _COUNT, _COUNT, _COUNT)
+@emitted(*[_ADDRESS, _COUNT, _COUNT] * 2, _COUNT, _COUNT, _COUNT, apart=True)
 def _copy_lines(
     emit: Emitter,
     source: Value,
@@ -211,7 +211,7 @@ def _copy_lines(
         emit.store(target, emit.add(there, at), emit.load(source, emit.add(here, at)))
 
 
-@emitted(*[_ADDRESS, _COUNT, _COUNT] * 2, _COUNT, _COUNT, _COUNT)
+@emitted(*[_ADDRESS, _COUNT, _COUNT] * 2, _COUNT, _COUNT, _COUNT, apart=True)
 def _add_lines(
     emit: Emitter,
     source: Value,

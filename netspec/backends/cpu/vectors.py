@@ -22,6 +22,7 @@ Value = Any  # a value of llvmlite's
 INDEX = ir.IntType(64)
 FLOAT = ir.FloatType()
 FLOAT_BYTES = 4
+Emit = Callable[..., None]
 # A product and a sum may become one instruction, where the machine has it.
 FUSED = ("contract",)
 
@@ -243,14 +244,18 @@ def _lane(number: int) -> Value:
     return ir.Constant(ir.IntType(32), number)
 
 
-def emitted(*kinds: types.Type) -> Callable[[Callable[..., None]], Any]:
+def emitted(*kinds: types.Type, apart: bool = False) -> Callable[[Emit], Any]:
     """Decorator: a function that emits instructions becomes one that kernels call.
 
     It is written as f(emitter, argument values ...); *kinds* are the arguments' Numba
     types.  It returns nothing.
+
+    Args:
+        apart: whether a kernel has the instructions once, as a function that it calls,
+            and not at each call: for those whose compilation takes long.
     """
 
-    def decorate(emit: Callable[..., None]) -> Any:
+    def decorate(emit: Emit) -> Any:
         def typed(typingctx, arguments):  # type: ignore[no-untyped-def]
             def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
                 values = cgutils.unpack_tuple(builder, args[0])
@@ -260,7 +265,10 @@ def emitted(*kinds: types.Type) -> Callable[[Callable[..., None]], Any]:
                         values, signature.args[0], kinds, strict=True
                     )
                 ]
-                emit(Emitter(builder), *cast)
+                if apart:
+                    builder.call(_function(builder.module, emit, cast), cast)
+                else:
+                    emit(Emitter(builder), *cast)
                 return context.get_dummy_value()
 
             return types.void(arguments), codegen
@@ -271,7 +279,21 @@ def emitted(*kinds: types.Type) -> Callable[[Callable[..., None]], Any]:
     return decorate
 
 
-@emitted(types.uintp, types.intp, types.uintp, types.intp, types.intp)
+def _function(module: ir.Module, emit: Emit, values: list[Value]) -> ir.Function:
+    """The function of a module that consists of what *emit* emits."""
+    name = f"{emit.__module__}.{emit.__name__}"
+    if name not in module.globals:
+        kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
+        function = ir.Function(module, kind, name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        builder = ir.IRBuilder(function.append_basic_block())
+        emit(Emitter(builder), *function.args)
+        builder.ret_void()
+    return module.globals[name]
+
+
+@emitted(types.uintp, types.intp, types.uintp, types.intp, types.intp, apart=True)
 def transpose(
     emit: Emitter, rows: Value, step: Value, columns: Value, jump: Value, blocks: Value
 ) -> None:

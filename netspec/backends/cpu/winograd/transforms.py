@@ -34,7 +34,7 @@ _ADDRESS, _COUNT = types.uintp, types.intp
 _FLOAT, _FLAG = types.float32, types.boolean
 
 
-@emitted(_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _COUNT)
+@emitted(_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _COUNT, apart=True)
 def inputs_by_tile(
     emit: Emitter, strip: Value, lines: Value, out: Value, step: Value, vectors: Value
 ) -> None:
@@ -67,7 +67,7 @@ def _columns_of_tiles(emit: Emitter, lines: Value, at: Value) -> list[Vector]:
     return columns
 
 
-@emitted(_ADDRESS, _COUNT, _ADDRESS, _FLAG, _FLOAT, _FLAG, _ADDRESS)
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _FLAG, _FLOAT, _FLAG, _ADDRESS, apart=True)
 def outputs_by_tile(
     emit: Emitter,
     m: Value,
@@ -135,7 +135,7 @@ def _store_pooled(emit: Emitter, rows: list[Numbers], block: Value, at: Value) -
             emit.store(block, place, part)
 
 
-@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)
 def kernels(
     emit: Emitter, w: Value, step: Value, u: Value, jump: Value, vectors: Value
 ) -> None:
@@ -154,7 +154,7 @@ def kernels(
             _store_row(emit, values, u, jump, row, at)
 
 
-@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)
 def kernel_gradients(
     emit: Emitter, u: Value, step: Value, w: Value, jump: Value, vectors: Value
 ) -> None:
@@ -206,7 +206,9 @@ def _by_channel(formula: Formula, span: int) -> Callable[..., None]:
                 values = formula([column[row] for column in columns])
                 _store_row(emit, values, out, step, row, at)
 
-    return emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)(transform)
+    transform.__name__ = f"{formula.__name__}_by_channel"
+    kinds = (_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)
+    return emitted(*kinds, apart=True)(transform)
 
 
 inputs_by_channel = _by_channel(formulas.inputs, SPAN)
@@ -222,7 +224,7 @@ def _store_row(
         emit.store(out, emit.add(plane, at), vector)
 
 
-@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)
 def copy_panels(
     emit: Emitter, source: Value, step: Value, target: Value, jump: Value, rows: Value
 ) -> None:
