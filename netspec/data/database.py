@@ -1,4 +1,4 @@
-"""A database of Datums as a source of pictures: LMDB, as Caffe writes it."""
+"""A database of Datums as a source of pictures: LMDB or LevelDB, as Caffe writes it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from netspec.data.datum import glance, parse_datum, pixels
 from netspec.data.decode import Channels, decode_raster
+from netspec.data.leveldb import LevelDb, is_leveldb
 from netspec.data.mdb import MdbFile
 from netspec.data.naming import about, printable
 from netspec.data.protocols import Pixels, Raster, Shrink
@@ -16,31 +17,34 @@ CREATE = "netspec data create IMAGE_FOLDER LIST_FILE"
 
 
 class Database:
-    """The pictures and labels of an LMDB of Datums, by record number.
+    """The pictures and labels of an LMDB or LevelDB of Datums, by record number.
 
     Args:
-        path: folder that holds a ``data.mdb``, or that file.
+        path: folder that holds a ``data.mdb``, or that file; or a LevelDB's folder.
         channels: what encoded Datums are decoded to; others stay as they are.
 
     Raises:
         DataError: missing, damaged, empty, or another kind of database.
+
+    Attributes:
+        stored: keys and values, as they are stored.
     """
 
     fixed_shape = False  # one record may differ from the next
 
     def __init__(self, path: Path, channels: Channels = Channels.NATIVE) -> None:
-        check_is_lmdb(path)
+        check_is_database(path)
         self.path = path
         self.channels = channels
-        self.mdb = MdbFile(path)
-        if not len(self.mdb):
+        self.stored = LevelDb(path) if is_leveldb(path) else MdbFile(path)
+        if not len(self.stored):
             raise DataError(
                 f"database '{path}' has no records.",
                 f"Make it anew: {CREATE} '{path}'.",
             )
 
     def __len__(self) -> int:
-        return len(self.mdb)
+        return len(self.stored)
 
     @property
     def decodes(self) -> bool:
@@ -49,7 +53,7 @@ class Database:
 
     def datum(self, index: int) -> Datum:
         """Record *index* as it is stored."""
-        value = self.mdb.item(index)[1]
+        value = self.stored.item(index)[1]
         try:
             return parse_datum(value)
         except DataError as error:
@@ -57,7 +61,7 @@ class Database:
 
     def glance(self, index: int) -> Datum:
         """Record *index* with only the first bytes of its data, which are not read."""
-        value = self.mdb.item(index)[1]
+        value = self.stored.item(index)[1]
         try:
             return glance(value)
         except DataError as error:
@@ -82,7 +86,7 @@ class Database:
 
     def key(self, index: int) -> str:
         """Key of record *index*, as messages print it."""
-        return printable(self.mdb.item(index)[0])
+        return printable(self.stored.item(index)[0])
 
     def describe(self, index: int) -> str:
         """What record *index* is called in messages."""
@@ -103,28 +107,18 @@ def datum_raster(
     return Raster.of(pixels(datum))
 
 
-def check_is_lmdb(path: Path) -> None:
-    """Refuse what is not an LMDB, and say how to get one.
+def check_is_database(path: Path) -> None:
+    """Refuse what is neither an LMDB nor a LevelDB, and say how to get one.
 
     Raises:
-        DataError: nothing there, a LevelDB, or a folder of something else.
+        DataError: nothing there, or a folder of something else.
     """
     if not path.exists():
         raise DataError(
             f"there is no database '{path}'.", f"Make it: {CREATE} '{path}'."
         )
-    if is_leveldb(path):
-        raise DataError(
-            f"database '{path}' is a LevelDB, which is not read.",
-            f"Make an LMDB of its images: {CREATE} '{path}'.",
-        )
-    if path.is_dir() and not (path / "data.mdb").exists():
+    if path.is_dir() and not (path / "data.mdb").exists() and not is_leveldb(path):
         raise DataError(
             f"folder '{path}' holds no data.mdb: it is not an LMDB.",
             f"Make one: {CREATE} '{path}'.",
         )
-
-
-def is_leveldb(path: Path) -> bool:
-    """Whether a folder holds a LevelDB."""
-    return (path / "CURRENT").is_file() and not (path / "data.mdb").exists()

@@ -53,7 +53,7 @@ def contents(database: Database, progress: Progress = silent) -> Contents:
     """
     total = len(database)
     shape = database.record(0)[0].shape
-    found = Contents(total, database.mdb.file_size, database.key(0), shape)
+    found = Contents(total, database.stored.file_size, database.key(0), shape)
     for index in range(total):
         datum = database.glance(index)
         found.labels[datum.label] += 1
@@ -85,7 +85,7 @@ def verify(
     for done, error in enumerate(in_order(check, range(total), workers or cores()), 1):
         if error is not None:
             yield error.problem
-        if error is not None and error is database.mdb.failure:
+        if error is not None and error is database.stored.failure:
             return
         progress(done, total)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from netspec.data.augment import Augment, is_own
-from netspec.data.database import Database, check_is_lmdb
+from netspec.data.database import Database, check_is_database
 from netspec.data.decode import Channels
 from netspec.data.hdf5 import Hdf5Files
 from netspec.data.image_list import ImageList
@@ -72,7 +72,7 @@ OPENERS: Registry[Opener] = Registry("data layer type")
 def _data(request: Request) -> Opened:
     param = request.layer.data_param
     path = request.path("data_param.source", param.source)
-    check_is_lmdb(path)  # what is there decides, not `backend`
+    check_is_database(path)  # what is there decides, not `backend`
     source = Database(path, _channels(request.layer.transform_param))
     opened = _pictures(request, source, param, "data_param")
     return opened._replace(prefetch=param.prefetch)

@@ -211,7 +211,7 @@ def test_the_map_grows(tmp_path, monkeypatch):
     with DatabaseWriter(tmp_path / "db") as database:
         for key, value in wanted:
             database.put(key, value)
-    mdb = Database(tmp_path / "db").mdb
+    mdb = Database(tmp_path / "db").stored
     assert [bytes(mdb.item(i)[1]) for i in range(60)] == [value for _, value in wanted]
 
 

@@ -250,9 +250,8 @@ def test_only_memory_data_takes_arrays(database):
         ),
         (
             'type: "Data" data_param { source: "level" backend: LEVELDB }',
-            DataError, "database 'level' is a LevelDB, which is not read.",
-            "Make an LMDB of its images: netspec data create IMAGE_FOLDER LIST_FILE "
-            "'level'.",
+            DataError, "database 'level' has a CURRENT that names no manifest.",
+            "Copy the whole folder again, or make the database anew.",
         ),
         (
             'type: "Data" data_param { source: "empty" backend: LMDB batch_size: 2 }',
