@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.errors import UsageError
+from netspec.errors import DataWarning, UsageError
 
 if TYPE_CHECKING:
     from netspec.data.sets.build import Labelled
@@ -90,7 +91,7 @@ def _sets(
 def run_folder(args: argparse.Namespace) -> int:
     """Make a database of a folder or archive."""
     from netspec.data.classes import read_classes_of
-    from netspec.data.sets.labelling import by_folder
+    from netspec.data.sets.labelling import by_folder, nested
     from netspec.data.sets.listing import open_set
 
     classes = None
@@ -101,7 +102,16 @@ def run_folder(args: argparse.Namespace) -> int:
                 f"database '{args.classes}' has no classes.txt.",
                 "Name a database that netspec data folder made.",
             )
-    wanted = by_folder(open_set(args.source, args.inside), classes)
+    images = open_set(args.source, args.inside)
+    wanted = by_folder(images, classes)
+    if deeper := nested(images):
+        first, _, rest = deeper.partition("/")
+        warnings.warn(
+            f"the images lie deeper, as in '{deeper}', which is of class {first!r}. "
+            f"If {rest!r} is the class, --inside names the folder above it.",
+            DataWarning,
+            stacklevel=1,
+        )
     _store(args, _ordered(args, wanted), args.database, "folder")
     return 0
 

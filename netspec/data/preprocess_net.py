@@ -13,6 +13,7 @@ from netspec.data.rescale import TRIANGLE, Resize
 from netspec.errors import SpecError
 from netspec.files import find
 from netspec.proto import (
+    TEST,
     TRAIN,
     LayerParameter,
     NetParameter,
@@ -72,7 +73,8 @@ def preprocess_of_net(
     With the names of the classes, where its database has them.
 
     Args:
-        net: with the layers of both phases, of which TRAIN tells the training scale.
+        net: with the layers of both phases, of which TRAIN tells the training scale,
+            and TEST how whole pictures are resized.
         blobs: shapes by name, in that state.
 
     Raises:
@@ -83,8 +85,20 @@ def preprocess_of_net(
         return None
     shape = blobs[layer.top[0]]
     found = preprocess_of(layer, net.file, shape[1] if len(shape) == 4 else 0)
-    scale = train_scale_of(net, *state[1:])
-    return found and found.with_(train_scale=scale, classes=_classes(layer, net.file))
+    if found is None:
+        return None
+    return found.with_(
+        train_scale=train_scale_of(net, *state[1:]),
+        classes=_classes(layer, net.file),
+        resize=_test_resize(net, *state[1:]) or found.resize,
+    )
+
+
+def _test_resize(
+    net: Located[NetParameter], level: int, stages: Sequence[str]
+) -> Resize | None:
+    _, layer = next(data_layers(filter_net(net, TEST, level, stages)), (0, None))
+    return _resize(layer, layer.transform_param) if layer else None
 
 
 def _classes(layer: LayerParameter, file: str) -> tuple[str, ...] | None:

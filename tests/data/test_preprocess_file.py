@@ -27,7 +27,7 @@ from netspec.data.presets import PRESETS
 from netspec.data.rescale import FILTERS, Resize
 from netspec.errors import DataError, NetspecError
 from netspec.graph import build_graph
-from netspec.proto import TEST
+from netspec.proto import TEST, TRAIN
 from netspec.spec import parse_net
 from tests.data.making import layer
 
@@ -280,6 +280,20 @@ def test_of_a_whole_net(scale: str, resize: Resize | None) -> None:
     assert found == Preprocess(
         "gray", scale=(0.25,), crop=(5, 5), resize=resize, train_scale=(6, 11)
     )
+
+
+def test_a_snapshot_is_tested_at_the_size_that_the_test_layer_says() -> None:
+    net = parse_net(NET.replace("SCALE", "short_side: 9"))
+    found = preprocess_of_net(net, (TRAIN, 0, ()), build_graph(net, TRAIN).blobs)
+    assert found is not None
+    assert (found.resize, found.train_scale) == (
+        Resize("short-side", (9,), "triangle"),
+        (6, 11),
+    )
+    untold = parse_net(NET.replace("SCALE", ""))
+    found = preprocess_of_net(untold, (TRAIN, 0, ()), build_graph(net, TRAIN).blobs)
+    assert found is not None
+    assert found.resize == Resize("short-side", (8,), "triangle")
 
 
 def test_of_a_net_without_data() -> None:

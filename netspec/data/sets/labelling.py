@@ -38,6 +38,15 @@ def by_folder(
     )
 
 
+def nested(images: ImageSet) -> str:
+    """The first folder that holds images, where no class's own folder holds any: the
+    classes may be one level lower than was thought.  "" where one does."""
+    parts = [item.path.split("/") for item in images.items]
+    if not parts or any(len(path) < 3 for path in parts):
+        return ""
+    return "/".join(parts[0][:-1])
+
+
 def imagenet_training(images: ImageSet, devkit: Devkit | None) -> Labelled:
     """ImageNet's training images, in archives or folders named by WordNet id.
 

@@ -121,6 +121,11 @@ class TarSet:
         self._inside = inside.strip("/") + "/" if inside.strip("/") else ""
         self.passed_by = 0
         self.items = sorted(self._found(0, self._file.size, ""))
+        if self._inside and not self.items:
+            raise DataError(
+                f"'{path}' has no images in '{inside}'.",
+                "Name a folder as the archive does; tar -t lists it.",
+            )
 
     def _found(self, start: int, end: int, folder: str) -> Iterator[Item]:
         where = f"{self.path}: {folder.rstrip('/')}.tar" if folder else str(self.path)

@@ -153,6 +153,10 @@ def test_any_folder_and_the_classes_of_another(tmp_path, monkeypatch, capsys):
     )
     assert run("data folder all.tar tardb --inside set/train") == 0
     assert records(Path("tardb")) == records(Path("db"))
+    assert "lie deeper" not in capsys.readouterr().err
+    assert run("data folder all.tar deep --inside set") == 0
+    told = capsys.readouterr().err
+    assert "as in 'train/big cat', which is of class 'train'" in told
 
 
 @pytest.mark.parametrize(
@@ -164,7 +168,7 @@ def test_any_folder_and_the_classes_of_another(tmp_path, monkeypatch, capsys):
         ("imagenet --train val.tar", 4, "belongs to no known class."),
         ("imagenet --train kit.tar", 4, "there are 0 images for database"),
         ("folder val.tar db", 4, "belongs to no known class."),
-        ("folder train.tar db --inside other", 4, "there are 0 images for"),
+        ("folder train.tar db --inside other", 4, "has no images in 'other'."),
         ("folder train.tar db --classes data", 2, "has no classes.txt."),
         ("folder train.tar kit.tar", 2, "'kit.tar' exists and is no database."),
     ],
