@@ -1,0 +1,2 @@
+// <cuda_pipeline.h>: all of it is in copies.h.
+#pragma once
