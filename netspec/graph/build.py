@@ -239,6 +239,7 @@ class _Builder:
             learns=[p.lr_mult != 0 for p in params],
             trainable=[p.trainable for p in params],
             loss=any(stage.loss_weights),
+            open=stage.layer.open_bottoms,
         )
 
 

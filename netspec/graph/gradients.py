@@ -17,6 +17,8 @@ class Flow:
     Attributes:
         allowed: for each bottom, whether ``force_backward`` may ask for its gradient.
         propagate_down: the file's say for each bottom, or empty.
+        open: how many of the first bottoms get a gradient where the file says nothing;
+            None: all.
         learns: for each parameter, whether it is trained (lr_mult is not 0).
         trainable: for each parameter, whether it has a gradient at all.
         bottom, param: the outcome.
@@ -29,6 +31,7 @@ class Flow:
     learns: Sequence[bool]
     trainable: Sequence[bool]
     loss: bool
+    open: int | None = None
     bottom: list[bool] = field(default_factory=list)
     param: list[bool] = field(default_factory=list)
     active: bool = False
@@ -49,7 +52,8 @@ def mark_gradients(flows: Sequence[Flow], force: bool) -> None:
 def _up_from_what_learns(flows: Sequence[Flow]) -> None:
     wanted: set[str] = set()
     for flow in flows:
-        needs = [name in wanted for name in flow.bottoms]
+        needs = [name in wanted for name in flow.bottoms[: flow.open]]
+        needs += [False] * (len(flow.bottoms) - len(needs))
         flow.bottom = list(flow.propagate_down) or needs
         flow.active = any(needs) or any(flow.learns)
         if flow.active:

@@ -133,6 +133,7 @@ class Run:
             the batch divides by its own rows times this.
         normalizer: valid labels of the global batch, where the net has counted them
             because the batch is cut; None: the layer counts its own.
+        labels_checked: whether whoever fed the labels has seen that they are classes.
         loss_weight: weight of each top in the net's loss.
         followers: layers after this one, with what they are handed, that the plan has
             made part of it: ``top`` is that of the last.
@@ -153,6 +154,7 @@ class Run:
     first_sample: int = 0
     shards: int = 1
     normalizer: float | None = None
+    labels_checked: bool = False
     loss_weight: tuple[float, ...] = ()
     followers: Sequence[tuple[Layer, Run]] = ()
     resize: Callable[[Shapes], None] = _refuse_to_resize
@@ -176,6 +178,8 @@ class Layer:
     fills_itself: ClassVar[bool] = False  # a source that nobody needs to feed
     resizes: ClassVar[bool] = False  # data decides the tops' shapes: see `Run.resize`
     runs_code: ClassVar[bool] = False  # the file names code: see `layers.python`
+    # Only so many of the first bottoms get a gradient unasked; None: all.
+    open_bottoms: ClassVar[int | None] = None
     # What backward reads beside diffs, parameters and scratch; may depend on the file.
     backward_reads_bottom: bool = True
     backward_reads_top: bool = False
@@ -218,7 +222,7 @@ class Layer:
         """The layer's parameters, in Caffe's order."""
         return ()
 
-    def start(self, params: Sequence[Array]) -> None:
+    def start(self, ops: Any, params: Sequence[Array]) -> None:
         """Set parameters that no filler describes, after the fillers."""
 
     def scratch(self, bottom: Shapes, in_place: bool) -> Mapping[str, Scratch]:

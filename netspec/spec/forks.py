@@ -21,9 +21,7 @@ _INTEL = "Intel's fork (intel/caffe)"
 
 _FIELDS = {
     _SSD: """
-        annotated_data_param detection_evaluate_param multibox_loss_param
-        video_data_param resize_param noise_param distort_param expand_param
-        emit_constraint crop_h crop_w eval_type ap_version show_per_class_result
+        video_data_param noise_param eval_type ap_version show_per_class_result
         plateau_winsize""",
     _SEGNET: """
         dense_image_data_param sample_weights_test weight_by_label_freqs
@@ -63,7 +61,7 @@ _FIELDS = {
         random_aspect_ratio_param""",
 }
 _TYPES = {
-    _SSD: "AnnotatedData DetectionEvaluate MultiBoxLoss VideoData",
+    _SSD: "VideoData",
     _SEGNET: "DenseImageData",
     _PSPNET: """
         AdaptiveBiasChannel BiasChannel DenseCRF DomainTransform

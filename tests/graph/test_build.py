@@ -91,8 +91,8 @@ REFUSED = {
         "  Did you mean 'Convolution'?",
     ),
     "type of a fork": (
-        'layer { name: "l" type: "MultiBoxLoss" bottom: "x" top: "y" }',
-        "n.prototxt:2:19: layer 'l' (MultiBoxLoss): unknown layer type 'MultiBoxLoss'."
+        'layer { name: "l" type: "VideoData" bottom: "x" top: "y" }',
+        "n.prototxt:2:19: layer 'l' (VideoData): unknown layer type 'VideoData'."
         "\n  It comes from the SSD fork (weiliu89/caffe); netspec does not have it.",
     ),
     "too many params": (

@@ -66,6 +66,23 @@ FORK_FIELDS = [
     ("PriorBoxParameter", "offset", 13, 0.5),
     ("DetectionOutputParameter", "code_type", 6, 1),
     ("NonMaximumSuppressionParameter", "nms_threshold", 1, 0.3),
+    ("LayerParameter", "annotated_data_param", 200, None),
+    ("LayerParameter", "multibox_loss_param", 201, None),
+    ("LayerParameter", "detection_evaluate_param", 205, None),
+    ("TransformationParameter", "resize_param", 8, None),
+    ("TransformationParameter", "emit_constraint", 10, None),
+    ("TransformationParameter", "expand_param", 14, None),
+    ("ResizeParameter", "interp_mode", 7, None),
+    ("ResizeParameter", "height_scale", 8, 0),
+    ("DistortionParameter", "random_order_prob", 11, 0.0),
+    ("MultiBoxLossParameter", "code_type", 14, 1),
+    ("MultiBoxLossParameter", "encode_variance_in_target", 16, False),
+    ("MultiBoxLossParameter", "mining_type", 20, 1),
+    ("MultiBoxLossParameter", "sample_size", 22, 64),
+    ("BatchSampler", "max_trials", 5, 100),
+    ("SampleConstraint", "min_object_coverage", 5, None),
+    ("AnnotatedDatum", "annotation_group", 3, None),
+    ("NormalizedBBox", "difficult", 6, False),
 ]
 
 

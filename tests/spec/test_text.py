@@ -246,12 +246,12 @@ def test_a_lenient_reader_steps_over_unknown_fields(field):
 
 
 def test_a_lenient_reader_says_where_and_what():
-    text = 'layer { name: "d" type: "Data"\n  transform_param { resize_param { } } }'
+    text = 'layer { name: "d" type: "Data"\n  transform_param { noise_param { } } }'
     with pytest.warns(SpecWarning) as caught:
         parse(text, lenient=True)
     assert [str(each.message) for each in caught] == [
         "my.prototxt:2:21: layer 'd' (Data): transform_param has no field "
-        "'resize_param'.\n  It is left out. It comes from the SSD fork "
+        "'noise_param'.\n  It is left out. It comes from the SSD fork "
         "(weiliu89/caffe)."
     ]
 
