@@ -31,7 +31,9 @@ class CpuPoolingOps(PoolingOps):
             super().max_pool(x, y, index, g)
             return
         places = _NO_INDEX if index is None else _planes(index)
-        _spread(maxima.max_pool, g, _planes(x), _planes(y), places, _window(g))
+        arrays = _planes(x), _planes(y), places
+        lines = 2 * g.input[1]
+        _spread(maxima.max_pool, g, *arrays, _window(g), workspace=lines)
 
     def max_pool_backward(
         self, dy: Array, index: Array, dx: Array, g: PoolingGeometry
@@ -83,11 +85,13 @@ def _is_global(g: PoolingGeometry) -> bool:
     return g.output == (1, 1) and all(ends)
 
 
-def _spread(kernel: Callable[..., None], g: PoolingGeometry, *args: Any) -> None:
+def _spread(
+    kernel: Callable[..., None], g: PoolingGeometry, *args: Any, workspace: int = 0
+) -> None:
     """Run a kernel over all planes."""
     taps = count(g.kernel) * count(g.output)
     size = max(taps, count(g.input))
-    over(kernel, g.batch * g.channels, size, *args)
+    over(kernel, g.batch * g.channels, size, *args, workspace=workspace)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
