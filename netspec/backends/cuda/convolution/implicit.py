@@ -1,0 +1,125 @@
+"""Convolution of two axes as a product of matrices that is never laid out.
+
+Every operation is one kernel's tiles; see :mod:`.tables` for what they find where.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cupy
+
+from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cuda.convolution import tables
+from netspec.backends.cuda.convolution.epilogue import VECTORS, Finish, finish
+from netspec.backends.cuda.convolution.frame import in_plane
+from netspec.backends.cuda.convolution.tables import Product
+from netspec.backends.cuda.launch import KernelFile, i32
+
+Array = Any
+
+COLUMNS = 128  # of a tile
+PACKED_ROWS = 32  # of a block that packs weights
+PACKED_BLOCK = 256
+ALIGNED = 16  # bytes
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the multipliers are fed.
+
+    Attributes:
+        precision: "fp32", "tf32" or "fp16".
+        each: numbers of the reduction in a word.
+        width: neighbouring columns of one thread.
+        kernels: the file of the kernels.
+        threads: of a block, by the rows of its tile.
+    """
+
+    precision: str
+    each: int
+    width: int
+    kernels: KernelFile
+    threads: dict[int, int]
+
+
+_TENSOR = KernelFile("convolution_tensor")
+KINDS = {
+    "fp32": Kind("fp32", 1, 4, KernelFile("convolution"), {64: 128, 128: 256}),
+    "tf32": Kind("tf32", 1, 2, _TENSOR, {64: 128, 128: 128}),
+    "fp16": Kind("fp16", 2, 2, _TENSOR, {64: 128, 128: 128}),
+}
+
+
+class Implicit:
+    """The algorithm with tiles of so many rows.
+
+    Args:
+        precision: a key of :data:`KINDS`.
+        tile: 64 or 128 rows.
+    """
+
+    pools = True
+
+    def __init__(self, precision: str, tile: int) -> None:
+        self.kind = KINDS[precision]
+        self.tile = tile
+
+    def forward(
+        self, x: Array, w: Array, y: Array, geo: ConvolutionGeometry, last: Finish
+    ) -> None:
+        """y = w * x, finished."""
+        each = self.kind.each
+        geo = in_plane(geo)
+        product = tables.forward_product(geo, self.tile, each, last.pools)
+        self._multiply(x, w, y, product, geo, last)
+
+    def backward_data(
+        self, dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry, last: Finish
+    ) -> None:
+        """dx = wᵀ * dy, finished."""
+        geo = in_plane(geo)
+        for product in tables.backward_products(geo, self.tile, self.kind.each):
+            self._multiply(dy, w, dx, product, geo, last)
+
+    def _multiply(
+        self,
+        source: Array,
+        w: Array,
+        result: Array,
+        product: Product,
+        geo: ConvolutionGeometry,
+        last: Finish,
+    ) -> None:
+        shape, kind = product.shape, self.kind
+        if not shape.columns:
+            return
+        packed = self._packed(w, product, geo.group)
+        grid = (-(-shape.columns // COLUMNS), shape.padded_rows // self.tile, geo.group)
+        flags = last.flags | self._vectors(product, result)
+        args = (source, packed, product.table, *last.arrays(w), result, i32(flags))
+        name = f"convolve_{kind.precision}_{self.tile}"
+        kind.kernels.launch(name, grid, (kind.threads[self.tile],), args)
+
+    def _packed(self, w: Array, product: Product, group: int) -> Array:
+        """The weights as the kernel takes them: (group, words, rows up to a tile)."""
+        shape = product.shape
+        size = max(1, group * shape.slabs * tables.WORDS * shape.padded_rows)
+        packed = cupy.empty(size, cupy.float32)
+        if shape.slabs:
+            numbers = (shape.rows, product.row_step, product.group_step)
+            self.kind.kernels.launch(
+                f"pack_{self.kind.precision}",
+                (shape.slabs, shape.padded_rows // PACKED_ROWS, group),
+                (PACKED_BLOCK,),
+                (w, product.origins, packed, *map(i32, numbers)),
+            )
+        return packed
+
+    def _vectors(self, product: Product, result: Array) -> int:
+        """The flag, where a thread's columns are aligned neighbours in the result."""
+        positions = product.shape.high * product.shape.wide
+        is_even = positions % self.kind.width == 0
+        is_aligned = result.data.ptr % ALIGNED == 0
+        return VECTORS if product.is_dense and is_even and is_aligned else 0

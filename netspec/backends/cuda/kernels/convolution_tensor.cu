@@ -1,0 +1,52 @@
+// Convolution on tensor cores: as convolution.cu, but what is multiplied is rounded.
+#include "tensor.cuh"
+#include "implicit.cuh"
+#include "packing.cuh"
+
+extern "C" __global__ void __launch_bounds__(128, 2)
+    convolve_tf32_128(const float* __restrict__ source,
+                      const float* __restrict__ weights, const int* __restrict__ table,
+                      const float* __restrict__ bias, const float* __restrict__ terms,
+                      float* __restrict__ y, int flags) {
+  convolve<TensorSums<Tf32Packed, 128, 128>>(source, weights, table, bias, terms, y,
+                                             flags);
+}
+
+extern "C" __global__ void __launch_bounds__(128, 3)
+    convolve_tf32_64(const float* __restrict__ source,
+                     const float* __restrict__ weights, const int* __restrict__ table,
+                     const float* __restrict__ bias, const float* __restrict__ terms,
+                     float* __restrict__ y, int flags) {
+  convolve<TensorSums<Tf32Packed, 64, 128>>(source, weights, table, bias, terms, y,
+                                            flags);
+}
+
+extern "C" __global__ void __launch_bounds__(128, 2)
+    convolve_fp16_128(const float* __restrict__ source,
+                      const float* __restrict__ weights, const int* __restrict__ table,
+                      const float* __restrict__ bias, const float* __restrict__ terms,
+                      float* __restrict__ y, int flags) {
+  convolve<TensorSums<Half, 128, 128>>(source, weights, table, bias, terms, y, flags);
+}
+
+extern "C" __global__ void __launch_bounds__(128, 3)
+    convolve_fp16_64(const float* __restrict__ source,
+                     const float* __restrict__ weights, const int* __restrict__ table,
+                     const float* __restrict__ bias, const float* __restrict__ terms,
+                     float* __restrict__ y, int flags) {
+  convolve<TensorSums<Half, 64, 128>>(source, weights, table, bias, terms, y, flags);
+}
+
+extern "C" __global__ void pack_tf32(const float* __restrict__ w,
+                                     const int* __restrict__ origins,
+                                     float* __restrict__ packed, int rows, int row_step,
+                                     int group_step) {
+  pack<TensorSums<Tf32Packed, 64, 128>>(w, origins, packed, rows, row_step, group_step);
+}
+
+extern "C" __global__ void pack_fp16(const float* __restrict__ w,
+                                     const int* __restrict__ origins,
+                                     float* __restrict__ packed, int rows, int row_step,
+                                     int group_step) {
+  pack<TensorSums<Half, 64, 128>>(w, origins, packed, rows, row_step, group_step);
+}
