@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
+from netspec.backends.cuda.activations import CudaActivationOps
+from netspec.backends.cuda.affine import CudaAffineOps
+from netspec.backends.cuda.arrangement import CudaArrangementOps
+from netspec.backends.cuda.batch_norm import CudaBatchNormOps
+from netspec.backends.cuda.boxes import CudaBoxOps
+from netspec.backends.cuda.elementwise import CudaElementwiseOps
+from netspec.backends.cuda.interpolation import CudaInterpolationOps
+from netspec.backends.cuda.losses import CudaLossOps
+from netspec.backends.cuda.lrn import CudaLrnOps
+from netspec.backends.cuda.movement import CudaMovementOps
+from netspec.backends.cuda.pooling import CudaPoolingOps
+from netspec.backends.cuda.recurrent import CudaRecurrentOps
+from netspec.backends.cuda.reduction import CudaReductionOps
+from netspec.backends.cuda.regions import CudaRegionOps
+from netspec.backends.cuda.relatives import CudaRelativesOps
+from netspec.backends.cuda.selection import CudaSelectionOps
+from netspec.backends.cuda.softmax import CudaSoftmaxOps
+from netspec.backends.cuda.update import CudaUpdateOps
 from netspec.backends.numpy_ops import NumpyOps
 from netspec.errors import DeviceError
 
 PRECISIONS = ("fp32", "tf32", "fp16")
 
 
-class CudaOps(NumpyOps):
+class CudaOps(
+    CudaPoolingOps,
+    CudaLrnOps,
+    CudaBatchNormOps,
+    CudaAffineOps,
+    CudaElementwiseOps,
+    CudaActivationOps,
+    CudaSoftmaxOps,
+    CudaLossOps,
+    CudaReductionOps,
+    CudaSelectionOps,
+    CudaMovementOps,
+    CudaArrangementOps,
+    CudaRecurrentOps,
+    CudaInterpolationOps,
+    CudaRegionOps,
+    CudaRelativesOps,
+    CudaBoxOps,
+    CudaUpdateOps,
+    NumpyOps,
+):
     """Operations on CuPy arrays of float32, on the current device and stream.
 
     Args:

@@ -22,7 +22,8 @@ from netspec.errors import DeviceError
 Array = Any
 Size = tuple[int, ...]
 
-i32, i64, f32 = np.int32, np.int64, np.float32
+i32, i64 = np.int32, np.int64
+f32, f64 = np.float32, np.float64
 u32 = np.uint32
 
 BLOCK = 256  # threads of a block where nothing speaks for another number
@@ -88,8 +89,9 @@ class KernelFile:
         function(grid, block, tuple(arguments), shared_mem=shared)
 
     def over(self, kernel: str, elements: int, arguments: Sequence[Any]) -> None:
-        """Launch a kernel that is a grid-stride loop over so many elements."""
-        self.launch(kernel, cover(elements), (BLOCK,), arguments)
+        """Launch a kernel that is a grid-stride loop over so many elements, if any."""
+        if elements:
+            self.launch(kernel, cover(elements), (BLOCK,), arguments)
 
     def signature(self, kernel: str) -> tuple[Parameter, ...]:
         """What a kernel takes.

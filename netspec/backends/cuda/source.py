@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ _ENTRY = re.compile(
 )
 
 # C's types of elements and numbers, as CuPy passes them.
-TYPES = {
+TYPES: dict[str, np.dtype[Any]] = {
     "float": np.dtype(np.float32),
     "double": np.dtype(np.float64),
     "__half": np.dtype(np.float16),
@@ -52,7 +53,7 @@ class Parameter:
     """One parameter of a kernel: an array of *dtype*, or a number of it."""
 
     name: str
-    dtype: np.dtype
+    dtype: np.dtype[Any]
     is_array: bool
 
 

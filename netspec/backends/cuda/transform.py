@@ -1,0 +1,28 @@
+"""Caffe's transformation of pictures on the device, to which they go as bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netspec.backends.cuda.launch import KernelFile, f32, i32, i64
+
+Array = Any
+
+KERNELS = KernelFile("transform")
+
+
+def transform(
+    pictures: Array, windows: Array, mean: Array, scale: float, out: Array
+) -> None:
+    """out = (pictures - mean) · scale, cropped and mirrored; see data/transform.py.
+
+    Args:
+        pictures: (N, C, H, W) uint8.
+        windows: (N, 3) int32: row and column of each crop, and 1 where it is mirrored.
+        mean: (C, H, W), (C,) or (1,) float32.
+        out: (N, C, high, wide) float32.
+    """
+    channels, height, width = pictures.shape[1:]
+    sizes = channels, height, width, *out.shape[2:]
+    numbers = i64(out.size), *map(i32, sizes), i64(mean.size), f32(scale)
+    KERNELS.over("transform", out.size, (pictures, windows, mean, out, *numbers))
