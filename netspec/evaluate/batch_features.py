@@ -63,7 +63,7 @@ def write_batch_features(
             net.begin_pass(number)
             net.forward_pass()
             for name, writer in writers.items():
-                for row, values in enumerate(net.blobs[name].data):
+                for row, values in enumerate(net.ops.download(net.blobs[name].data)):
                     datum = feature_datum(values).SerializeToString()
                     writer.put(f"{first + row:010d}", datum)
     return batches * batch

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.backends import Device, open_device
 from netspec.errors import DataError, Place
 from netspec.evaluate.cut import Cut
 from netspec.evaluate.fullyconv import FullyConvolutional, fully_convolutional
@@ -49,7 +50,7 @@ class Runner:
     Args:
         cut: the net.
         weights: path of a weights file.
-        device: ``"cpu"`` or ``"numpy"``.
+        device: see :class:`netspec.Net`.
         memory: bytes for the blobs of all forms in use; parameters are not counted,
             and all forms share them.
         rename: as for :meth:`netspec.Net.load`.
@@ -67,11 +68,11 @@ class Runner:
         cut: Cut,
         weights: str | PathLike[str],
         *,
-        device: str = "cpu",
+        device: Device = "cpu",
         memory: int = MEMORY,
         rename: Mapping[str, str] | None = None,
     ) -> None:
-        self.cut, self._device, self._memory = cut, device, memory
+        self.cut, self._device, self._memory = cut, open_device(device), memory
         _, height, width = cut.shape
         self.form = Form(height, width)
         graph = self._graph(self.form, 1)
@@ -117,7 +118,8 @@ class Runner:
         net.feed(self.cut.input, pictures)
         net.forward_pass()
         self.macs += _macs(net.graph)
-        return {name: net.blobs[name].data.copy() for name in self.cut.blobs}
+        copied = net.ops.begin_download
+        return {name: copied(net.blobs[name].data)() for name in self.cut.blobs}
 
     def _net(self, form: Form, rows: int) -> Net:
         """The net for a form and a number of rows; those not used lately make room."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
@@ -47,34 +46,34 @@ def fill_inputs(net: Net, seed: int = 0) -> None:
     fed = (node for node in net.graph.sources if not node.layer.fills_itself)
     for node in fed:
         for t, top in enumerate(node.tops):
-            data = net.blobs[top].data
-            data[...] = 0
-            if t == 0 and data.ndim > 1:
-                normal_fill(Key(seed, f"{top}/time"), data, 0.0, 50.0)
+            with net.ops.on_host(net.blobs[top].data) as data:
+                data[...] = 0
+                if t == 0 and data.ndim > 1:
+                    normal_fill(Key(seed, f"{top}/time"), data, 0.0, 50.0)
 
 
 def time_net(net: Net, iterations: int, on_iteration: Callable[[], None]) -> Timing:
     """Time so many iterations after one that is not counted."""
     forward: list[list[float]] = []
     backward: list[list[float]] = []
+    checked = {node.name for node, _ in net.forward_steps}  # fill_inputs makes labels
     for i in range(iterations + 1):
-        net.begin_pass(iteration=i)
+        net.begin_pass(iteration=i, checked=checked)
         net.clear_param_diffs()
-        f = [_seconds(net, node.layer.forward, run) for node, run in net.forward_steps]
-        b = [
-            _seconds(net, node.layer.backward, run) for node, run in net.backward_steps
-        ]
+        f = [_span(net, node.layer.forward, run) for node, run in net.forward_steps]
+        b = [_span(net, node.layer.backward, run) for node, run in net.backward_steps]
         if i:
-            forward.append(f)
-            backward.append(b)
+            forward.append([net.ops.seconds(*span) for span in f])
+            backward.append([net.ops.seconds(*span) for span in b])
             on_iteration()
     return _timing(net, forward, backward)
 
 
-def _seconds(net: Net, step: Callable[[Any, Any], None], run: Any) -> float:
-    start = time.perf_counter()
+def _span(net: Net, step: Callable[[Any, Any], None], run: Any) -> tuple[Any, Any]:
+    """Marks before and after a step, on the device."""
+    start = net.ops.mark()
     step(net.ops, run)
-    return time.perf_counter() - start
+    return start, net.ops.mark()
 
 
 def _timing(

@@ -7,12 +7,12 @@ from typing import Any
 from netspec.backends.base import AxisSplit
 from netspec.errors import SpecError
 from netspec.layers.base import Layer, Run, Shapes, between, exactly, layer, split_at
-from netspec.layers.loss import check_label_count, check_labels
+from netspec.layers.loss import ReadsLabels, check_label_count
 from netspec.shapes import canonical_axis
 
 
 @layer("Accuracy")
-class Accuracy(Layer):
+class Accuracy(ReadsLabels, Layer):
     """Caffe's Accuracy; a second top is the share for each class.
 
     A score equal to the label's counts against it.  A score that is not a number is
@@ -58,6 +58,11 @@ class Accuracy(Layer):
         counted = self.ignore is not None or len(self.proto.top) == 2
         return counted or self._axis(bottom) == 0
 
+    @property
+    def ignored_label(self) -> int | None:
+        """Of accuracy_param."""
+        return self.ignore
+
     def forward(self, ops: Any, run: Run) -> None:
         """Count.
 
@@ -65,7 +70,7 @@ class Accuracy(Layer):
             DataError: a label that is no class.
         """
         scores, labels = run.bottom
-        check_labels(ops, run, labels, run.geometry, self.ignore)
+        self.check_labels(ops, run)
         per_class = run.top[1] if len(run.top) == 2 else None
         ops.accuracy(
             scores, labels, run.top[0], per_class,

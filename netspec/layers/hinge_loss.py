@@ -6,12 +6,12 @@ from typing import Any
 
 from netspec.backends.base import AxisSplit
 from netspec.layers.base import Array, Run, Shapes, layer
-from netspec.layers.loss import Loss, check_labels, one_label_a_row, refuse_gradient
+from netspec.layers.loss import Loss, ReadsLabels, one_label_a_row, refuse_gradient
 from netspec.proto import HingeLossParameter
 
 
 @layer("HingeLoss")
-class HingeLoss(Loss):
+class HingeLoss(ReadsLabels, Loss):
     """Caffe's HingeLoss: Σ max(0, 1 - s x) / N, s 1 at the label and -1 elsewhere, or
     the sum of the squares (norm L2)."""
 
@@ -40,7 +40,7 @@ class HingeLoss(Loss):
             DataError: a label that is no class.
         """
         scores, labels = run.bottom
-        check_labels(ops, run, labels, run.geometry, None)
+        self.check_labels(ops, run)
         x = scores.reshape(run.geometry.outer, -1)
         ops.hinge_loss(x, labels, run.top[0], self.squares, _factor(run))
 

@@ -22,8 +22,8 @@ from netspec.layers.base import (
 from netspec.layers.loss import (
     Loss,
     Normalization,
+    ReadsLabels,
     check_label_count,
-    check_labels,
     refuse_gradient,
 )
 from netspec.shapes import canonical_axis, count, describe
@@ -34,7 +34,7 @@ PREFIX = "infogain_loss_param"
 
 
 @layer("InfogainLoss")
-class InfogainLoss(Loss):
+class InfogainLoss(ReadsLabels, Loss):
     """Caffe's InfogainLoss: -Σ H[label, k] log(prob_k), prob the softmax of the scores.
 
     H, K × K for K classes, is bottom 2, or a file that ``source`` names: a binaryproto
@@ -124,6 +124,11 @@ class InfogainLoss(Loss):
         """Labels of a whole batch (any shape) that count: ``Run.normalizer``."""
         return self.normalization.valid_count(labels)
 
+    @property
+    def ignored_label(self) -> int | None:
+        """Of loss_param."""
+        return self.normalization.ignore
+
     def forward(self, ops: Any, run: Run) -> None:
         """The loss, and the probabilities where wanted.
 
@@ -136,7 +141,7 @@ class InfogainLoss(Loss):
             run.geometry,
             self.normalization.ignore,
         )
-        check_labels(ops, run, labels, axis, ignore)
+        self.check_labels(ops, run)
         if not given:
             matrix = run.scratch["matrix"]
             ops.upload(self.matrix.reshape(matrix.shape), matrix)

@@ -40,6 +40,45 @@ class Loss(Layer):
         return ((),)
 
 
+class ReadsLabels:
+    """A layer whose bottom 1 holds labels, each of which must be a class.
+
+    The run's geometry is the scores' :class:`AxisSplit`.
+    """
+
+    @property
+    def ignored_label(self) -> int | None:
+        """The label that does not count, or None."""
+        return None
+
+    def check_labels(self, ops: Any, run: Run) -> None:
+        """Refuse a label that is no class, unless the run says that they were checked.
+
+        Raises:
+            LabelError: names the value, the row in the batch and the number of classes.
+        """
+        if not run.labels_checked:
+            self.refuse_bad_label(ops, run, run.bottom[1])
+
+    def refuse_bad_label(self, ops: Any, run: Run, labels: Array) -> None:
+        """The same for *labels*, wherever they are; *ops* are those of the place."""
+        classes, ignore = run.geometry.size, self.ignored_label
+        at = ops.first_bad_label(labels, classes, ignore)
+        if at < 0:
+            return
+        value = float(ops.download(labels).reshape(-1)[at])
+        rows = labels.shape[0] if labels.ndim else 1
+        row = run.first_sample + at * rows // labels.size
+        unless = "" if ignore is None else f" or {ignore}, which is ignored"
+        raise LabelError(
+            f"label {value:g} in row {row} of the batch is outside 0 to "
+            f"{classes - 1}: there are {classes} classes.",
+            f"Labels run from 0 to {classes - 1}{unless}. Correct the label, or the "
+            "num_output of the layer that makes the scores.",
+            row,
+        )
+
+
 def one_batch(data: Shape, label: Shape) -> None:
     """Refuse bottoms that differ in their first axis, or have none."""
     if not data or not label or data[0] != label[0]:
@@ -147,27 +186,4 @@ def check_label_count(axis: AxisSplit, bottom: Shapes) -> None:
             "classes).",
             "Scores of N x C x H x W on axis 1 take N x H x W labels from 0 to C - 1.",
             field="bottom.1",
-        )
-
-
-def check_labels(
-    ops: Any, run: Run, labels: Array, axis: AxisSplit, ignore: int | None
-) -> None:
-    """Refuse a label that is no class.
-
-    Raises:
-        LabelError: names the value, the row in the batch and the number of classes.
-    """
-    at = ops.first_bad_label(labels, axis.size, ignore)
-    if at >= 0:
-        value = float(labels.reshape(-1)[at])
-        rows = labels.shape[0] if labels.ndim else 1
-        row = run.first_sample + at * rows // labels.size
-        unless = "" if ignore is None else f" or {ignore}, which is ignored"
-        raise LabelError(
-            f"label {value:g} in row {row} of the batch is outside 0 to "
-            f"{axis.size - 1}: there are {axis.size} classes.",
-            f"Labels run from 0 to {axis.size - 1}{unless}. Correct the label, or the "
-            "num_output of the layer that makes the scores.",
-            row,
         )

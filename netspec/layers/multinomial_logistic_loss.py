@@ -6,11 +6,11 @@ from typing import Any
 
 from netspec.backends.base import AxisSplit
 from netspec.layers.base import Array, Run, Shapes, layer
-from netspec.layers.loss import Loss, check_labels, one_label_a_row, refuse_gradient
+from netspec.layers.loss import Loss, ReadsLabels, one_label_a_row, refuse_gradient
 
 
 @layer("MultinomialLogisticLoss")
-class MultinomialLogisticLoss(Loss):
+class MultinomialLogisticLoss(ReadsLabels, Loss):
     """Caffe's MultinomialLogisticLoss on probabilities, as Softmax gives them.
 
     Probabilities are cut off at 1e-20, in the gradient too, which can so be 1e20:
@@ -38,7 +38,7 @@ class MultinomialLogisticLoss(Loss):
             DataError: a label that is no class.
         """
         prob, labels = run.bottom
-        check_labels(ops, run, labels, run.geometry, None)
+        self.check_labels(ops, run)
         p = prob.reshape(run.geometry.outer, run.geometry.size)
         ops.log_loss(p, labels, run.top[0], _factor(run))
 

@@ -62,10 +62,10 @@ class Python(Layer):
         """The blobs that the user's setup added."""
         return tuple(ParamSpec(blob.shape) for blob in self._user.blobs)
 
-    def start(self, params: Sequence[Array]) -> None:
+    def start(self, ops: Any, params: Sequence[Array]) -> None:
         """Let the parameters begin with the values that setup gave them."""
         for param, blob in zip(params, self._user.blobs):
-            param[...] = blob.data
+            ops.upload(blob.data, param)
 
     def couples_batch(self, bottom: Shapes) -> bool:
         """Nobody knows."""

@@ -11,15 +11,15 @@ from netspec.layers.base import Array, Run, Scratch, Shapes, layer, split_at
 from netspec.layers.loss import (
     Loss,
     Normalization,
+    ReadsLabels,
     check_label_count,
-    check_labels,
     refuse_gradient,
 )
 from netspec.layers.softmax import softmax_axis
 
 
 @layer("SoftmaxWithLoss")
-class SoftmaxWithLoss(Loss):
+class SoftmaxWithLoss(ReadsLabels, Loss):
     """Caffe's SoftmaxWithLoss: scores and labels to one loss.
 
     The mean is over the labels that are not ignore_label, unless ``loss_param`` says
@@ -82,6 +82,11 @@ class SoftmaxWithLoss(Loss):
         """Labels of a whole batch (any shape) that count: ``Run.normalizer``."""
         return self.normalization.valid_count(labels)
 
+    @property
+    def ignored_label(self) -> int | None:
+        """Of loss_param."""
+        return self.normalization.ignore
+
     def forward(self, ops: Any, run: Run) -> None:
         """The loss.
 
@@ -90,7 +95,7 @@ class SoftmaxWithLoss(Loss):
         """
         scores, labels = run.bottom
         ignore = self.normalization.ignore
-        check_labels(ops, run, labels, run.geometry, ignore)
+        self.check_labels(ops, run)
         ops.softmax_loss(
             scores, labels, run.scratch["prob"], run.top[0],
             run.geometry, ignore, self._divisor(run), self.smoothing,

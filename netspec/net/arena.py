@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
 from netspec.graph import Graph, Param
 from netspec.layers.fillers import fill
@@ -12,13 +12,20 @@ from netspec.random import Key
 
 
 class Arena:
-    """The parameters that a net owns: one buffer for data, one for gradients."""
+    """The parameters that a net owns: one buffer for data, one for gradients.
 
-    def __init__(self, graph: Graph, borrowed: frozenset[int], dtype: str) -> None:
+    Args:
+        ops: of the device that they lie on.
+    """
+
+    def __init__(
+        self, graph: Graph, borrowed: frozenset[int], dtype: str, ops: Any
+    ) -> None:
         layout = graph_layout(graph, borrowed)
         self.segments: tuple[Segment, ...] = layout.segments
-        self.data = np.zeros(layout.size, dtype)
-        self.diff = np.zeros(layout.size, dtype)
+        self._ops = ops
+        self.data = ops.zeros(layout.size, dtype)
+        self.diff = ops.zeros(layout.size, dtype)
 
     def blob(self, segment: Segment) -> Blob:
         """Views of one parameter."""
@@ -29,20 +36,21 @@ class Arena:
         """Draw every parameter from its filler; the draw depends on its name alone."""
         for segment in self.segments:
             key = Key(seed, f"{segment.name}/filler")
-            fill(segment.param.filler, self.blob(segment).data, key)
+            with self._ops.on_host(self.blob(segment).data) as values:
+                fill(segment.param.filler, values, key)
 
 
 def make_params(
-    graph: Graph, dtype: str, seed: int, lent: dict[int, Blob]
+    graph: Graph, dtype: str, seed: int, lent: dict[int, Blob], ops: Any
 ) -> tuple[Arena, list[Blob]]:
     """A graph's parameters: those in *lent* as they are, the rest filled anew."""
-    arena = Arena(graph, frozenset(lent), dtype)
+    arena = Arena(graph, frozenset(lent), dtype, ops)
     arena.fill(seed)
     own = map(arena.blob, arena.segments)
     blobs = [lent[i] if i in lent else next(own) for i in range(len(graph.params))]
     for node in graph.nodes:
         if lent.keys().isdisjoint(node.params):
-            node.layer.start([blobs[p].data for p in node.params])
+            node.layer.start(ops, [blobs[p].data for p in node.params])
     return arena, blobs
 
 

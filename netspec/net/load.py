@@ -24,12 +24,15 @@ from netspec.weights import (
 
 
 class Loader:
-    """Writes into the parameters of one net."""
+    """Writes into the parameters of one net, which lie on the device of *ops*."""
 
-    def __init__(self, graph: Graph, blobs: Sequence[Blob], seed: int) -> None:
+    def __init__(
+        self, graph: Graph, blobs: Sequence[Blob], seed: int, ops: Any
+    ) -> None:
         self._graph = graph
         self._blobs = blobs
         self._seed = seed
+        self._ops = ops
 
     def load(
         self,
@@ -67,9 +70,10 @@ class Loader:
         return self._graph.node(layer).params[index]
 
     def _write(self, layer: str, index: int, values: np.ndarray[Any, Any]) -> None:
-        self._blobs[self._param(layer, index)].data[...] = values
+        self._ops.upload(values, self._blobs[self._param(layer, index)].data)
 
     def _reinitialise(self, layer: str, index: int) -> None:
         at = self._param(layer, index)
         param = self._graph.params[at]
-        fill(param.filler, self._blobs[at].data, Key(self._seed, f"{param.key}/filler"))
+        with self._ops.on_host(self._blobs[at].data) as values:
+            fill(param.filler, values, Key(self._seed, f"{param.key}/filler"))

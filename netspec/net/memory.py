@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from netspec.graph import Graph, Node
 from netspec.layers.base import Alias, Run, Shapes
 from netspec.net.blob import Blob
@@ -23,13 +21,17 @@ class Memory:
 
     Args:
         lent: tops of sources that lie in memory of the caller's instead.
+        ops: of the device that the memory is on.
     """
 
-    def __init__(self, plan: Plan, dtype: str, lent: Mapping[str, Blob]) -> None:
+    def __init__(
+        self, plan: Plan, dtype: str, lent: Mapping[str, Blob], ops: Any
+    ) -> None:
         self.graph: Graph = plan.graph
         self._dtype = dtype
         self._lent = lent
-        self._block = np.zeros(plan.bytes, np.uint8)
+        self._ops = ops
+        self._block = ops.zeros(plan.bytes, "uint8")
         self._plan = plan
         self._data, self._diff = plan.memory.data, plan.memory.diff
         self._written = written_diffs(self.graph, self._diff)
@@ -71,7 +73,7 @@ class Memory:
         flat = self._grown.get((kind, name))
         flat = self._array(kind, name) if flat is None else flat
         if flat is not None and count(shape) > flat.size:
-            flat = self._grown[kind, name] = np.zeros(count(shape), flat.dtype)
+            flat = self._grown[kind, name] = self._ops.zeros(count(shape), flat.dtype)
             self._views.clear()
         return None if flat is None else flat[: count(shape)].reshape(shape)
 

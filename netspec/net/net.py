@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
-from netspec.backends import open_device
+from netspec.backends import Device, open_device
 from netspec.errors import NetspecError, UsageError
 from netspec.graph import PHASES, Feeding, Graph, Node, build_graph
 from netspec.layers.base import Run
@@ -19,6 +19,7 @@ from netspec.net.blob import Blob
 from netspec.net.load import Loader
 from netspec.net.memory import Memory, node_params
 from netspec.net.resizing import Resizer
+from netspec.net.room import telling_memory
 from netspec.plan import Plan, make_plan
 from netspec.plan.schedule import Kind
 from netspec.proto import TEST, NetParameter
@@ -41,7 +42,8 @@ class Net:
         weights: path of a weights file to load by layer name, or None.
         phase: ``"train"`` or ``"test"``.
         level, stages: the rest of the net's state, for include and exclude rules.
-        device: ``"cpu"`` or ``"numpy"``.
+        device: ``"cpu"``, ``"numpy"``, ``"cuda"`` or ``"cuda:1"``; or one that
+            :func:`netspec.backends.open_device` has opened.
         lean: share memory, work in place and fuse layers; only inputs and outputs can
             then be read, and a net of phase test has no backward pass, unless it says
             force_backward.
@@ -65,7 +67,7 @@ class Net:
         phase: str = "test",
         level: int = 0,
         stages: Sequence[str] = (),
-        device: str = "cpu",
+        device: Device = "cpu",
         *,
         lean: bool = False,
         recompute: bool = False,
@@ -77,7 +79,8 @@ class Net:
     ) -> None:
         self.spec = model if isinstance(model, Located) else read_net(model)
         self.ops = open_device(device)
-        self.device, self.lean, self.seed, self.dtype = device, lean, seed, dtype
+        self.device = self.ops.name
+        self.lean, self.seed, self.dtype = lean, seed, dtype
         self.recompute = recompute
         if recompute and not lean:
             raise UsageError("recompute is asked of a net that is not lean.", NOT_LEAN)
@@ -89,13 +92,19 @@ class Net:
         self.arena: Arena
         self.param_blobs: list[Blob]
         lent = self._borrow(share_with) if share_with else {}
-        self.arena, self.param_blobs = make_params(self.graph, dtype, seed, lent)
+        self._make_params(lent)
         self._bind()
         if weights is not None:
             self.load(weights)
 
     def _build(self) -> Graph:
         return build_graph(self.spec, *self.state, self._feeding, self._code)
+
+    def _make_params(self, lent: dict[int, Blob]) -> None:
+        with telling_memory(self):
+            self.arena, self.param_blobs = make_params(
+                self.graph, self.dtype, self.seed, lent, self.ops
+            )
 
     def _borrow(self, owner: Net) -> dict[int, Blob]:
         return borrow(list(self.graph.params), owner.graph, owner.param_blobs)
@@ -109,7 +118,8 @@ class Net:
             self.ops,
             self.recompute,
         )
-        memory = Memory(self.plan, self.dtype, self._lent_now())
+        with telling_memory(self):
+            memory = Memory(self.plan, self.dtype, self._lent_now(), self.ops)
         self._blobs = memory.blobs
         runs = memory.runs(self.param_blobs, self.seed)
         self._resizer = Resizer(memory, runs)
@@ -130,7 +140,7 @@ class Net:
         for weight, top in self._losses:
             diff = self._blobs[top].diff
             if diff is not None:
-                diff[...] = weight
+                self.ops.fill(diff, weight)
 
     @property
     def _goes_backward(self) -> bool:
@@ -190,7 +200,11 @@ class Net:
         for name, array in inputs.items():
             self.feed(name, array)
         self.forward_pass()
-        return {name: self._blobs[name].data.copy() for name in self.outputs}
+        return {n: self._copied(self._blobs[n].data) for n in self.outputs}
+
+    def _copied(self, array: Any) -> Any:
+        """A copy of an array, on the host."""
+        return self.ops.begin_download(array)()
 
     def feed(self, name: str, array: Any) -> None:
         """Copy an array into an input blob of exactly its shape."""
@@ -204,7 +218,8 @@ class Net:
                 f"{describe(array.shape)}.",
                 f"Call net.reshape({name}={array.shape}) first, or change the array.",
             )
-        blob.data[...] = array
+        self.ops.use()
+        self.ops.feed(array, blob.data)
 
     def backward(self, **diffs: Any) -> dict[str, Any]:
         """Run backward; keywords set the diffs of outputs, others keep theirs.
@@ -218,7 +233,7 @@ class Net:
             self._set_diff(name, array)
         self.backward_pass()
         grads = {name: self._blobs[name].diff for name in self.inputs}
-        return {name: d.copy() for name, d in grads.items() if d is not None}
+        return {n: self._copied(d) for n, d in grads.items() if d is not None}
 
     def _set_diff(self, name: str, array: Any) -> None:
         if name not in self.outputs:
@@ -229,12 +244,12 @@ class Net:
                 f"no gradient flows from output {name!r} in this net.",
                 "Set force_backward: true in the net, or build it for phase train.",
             )
-        diff[...] = array
+        self.ops.upload(array, diff)
 
     def clear_param_diffs(self) -> None:
         """Set every parameter's gradient to zero."""
         for blob in self.param_blobs:
-            blob.diff[...] = 0
+            self.ops.fill(blob.diff, 0.0)
 
     def reshape(self, **shapes: Shape) -> None:
         """Give inputs new shapes; parameters stay, blobs are made anew.
@@ -287,7 +302,8 @@ class Net:
 
     def load(self, weights: str | PathLike[str], **options: Any) -> Report:
         """Load weights by layer name; options are those of :class:`Loader`'s load."""
-        return Loader(self.graph, self.param_blobs, self.seed).load(weights, **options)
+        loader = Loader(self.graph, self.param_blobs, self.seed, self.ops)
+        return loader.load(weights, **options)
 
     def share_params(self, owner: Net) -> None:
         """Compute with the values of *owner*'s parameters from now on, by layer name.
@@ -314,17 +330,20 @@ class Net:
         iteration: int = 0,
         first_sample: int = 0,
         normalizers: Mapping[str, float] | None = None,
+        checked: Collection[str] = (),
     ) -> None:
         """Say which iteration and which rows of its global batch come next.
 
         *normalizers* gives, for losses that divide by a count of labels, the count
-        over the global batch, by layer name.
+        over the global batch, by layer name; *checked* names layers whose labels are
+        known to be classes.
         """
         normalizers = normalizers or {}
         for node, run in self._steps:
             run.key = run.key.at(iteration)
             run.first_sample = first_sample
             run.normalizer = normalizers.get(node.name)
+            run.labels_checked = node.name in checked
 
     @property
     def forward_steps(self) -> list[tuple[Node, Run]]:
@@ -344,15 +363,23 @@ class Net:
 
     def run_forward(self, node: Node, run: Run) -> None:
         """Run one step of :attr:`forward_steps`."""
+        self.ops.use()
         try:
-            node.layer.forward(self.ops, run)
+            with telling_memory(self):
+                node.layer.forward(self.ops, run)
         except NetspecError as error:
             raise error.at(node.place, (node.name, node.type)) from None
 
     @property
     def loss(self) -> float:
         """Weighted sum of the losses of the last forward pass."""
-        return float(sum(w * float(self._blobs[t].data.sum()) for w, t in self._losses))
+        return self.begin_loss()()
+
+    def begin_loss(self) -> Callable[[], float]:
+        """The same, asked for now; what is returned waits for it and gives it."""
+        begin = self.ops.begin_download
+        parts = [(w, begin(self._blobs[top].data)) for w, top in self._losses]
+        return lambda: float(sum(w * float(part().sum()) for w, part in parts))
 
     def backward_pass(self) -> None:
         """Run all layers that need it backward, last first.
@@ -369,8 +396,10 @@ class Net:
         """Run one step of :attr:`backward_steps`."""
         for again in self._again.get(id(run), ()):
             self._repeat(*again)
+        self.ops.use()
         try:
-            node.layer.backward(self.ops, run)
+            with telling_memory(self):
+                node.layer.backward(self.ops, run)
         except NetspecError as error:
             raise error.at(node.place, (node.name, node.type)) from None
 

@@ -34,7 +34,8 @@ def save_hdf5(net: Net, path: str | PathLike[str]) -> None:
 
 def save_caffemodel(net: Net, path: str | PathLike[str]) -> None:
     """Write a caffemodel, whatever the file's name; raises as the above."""
-    blobs = {name: [b.data for b in held] for name, held in net.params.items()}
+    read = net.ops.download
+    blobs = {name: [read(b.data) for b in held] for name, held in net.params.items()}
     write_caffemodel(str(path), _stored_net(net), blobs)
 
 
@@ -42,7 +43,10 @@ def _owned(net: Net) -> Iterator[tuple[str, list[Any]]]:
     """Arrays of each layer; None for what a layer before it owns."""
     seen: set[int] = set()
     for node in net.graph.nodes:
-        arrays = [None if p in seen else net.param_blobs[p].data for p in node.params]
+        arrays = [
+            None if p in seen else net.ops.download(net.param_blobs[p].data)
+            for p in node.params
+        ]
         seen.update(node.params)
         yield node.name, arrays
 

@@ -33,9 +33,16 @@ class Course:
             if isinstance(node.layer, DummyData):
                 core.run_forward(node, run)
 
-    def forward(self, first: int, last: int, runner: Runner | None = None) -> float:
-        """Run layers *first* to *last*; returns the weighted sum of their losses."""
-        runner, loss = runner or PlainRunner(), 0.0
+    def forward(
+        self, first: int, last: int, runner: Runner | None = None
+    ) -> Callable[[], float]:
+        """Run layers *first* to *last*.
+
+        Returns:
+            What gives the weighted sum of their losses, as each was when its layer
+            had run.
+        """
+        runner, losses = runner or PlainRunner(), []
         for i in range(first, last + 1):
             node, run = self.core.forward_steps[i]
             _call(self.before_forward, i)
@@ -43,9 +50,9 @@ class Course:
             runner.forward_step(self.core, node, run)
             for top, values in kept:
                 top[...] = values
-            loss += _loss(node, run)
+            losses.append(_begin_loss(self.core, node, run))
             _call(self.after_forward, i)
-        return loss
+        return lambda: sum((loss() for loss in losses), 0.0)
 
     def backward(self, first: int, last: int, runner: Runner | None = None) -> None:
         """Run layers *first* down to *last* backward, those that have need of it."""
@@ -63,9 +70,10 @@ def _call(calls: list[Call], layer: int) -> None:
         call(layer)
 
 
-def _loss(node: Node, run: Run) -> float:
-    weighted = zip(node.loss_weights, run.top)
-    return sum(weight * float(top.sum()) for weight, top in weighted if weight)
+def _begin_loss(core: CoreNet, node: Node, run: Run) -> Callable[[], float]:
+    weighted = [(w, top) for w, top in zip(node.loss_weights, run.top) if w]
+    parts = [(weight, core.ops.begin_download(top)) for weight, top in weighted]
+    return lambda: sum(weight * float(part().sum()) for weight, part in parts)
 
 
 def _constants(node: Node, run: Run) -> list[tuple[Array, Array]]:

@@ -125,7 +125,7 @@ class NetPasses(NetNames):
                 self._store.data(name)[...] = values
             self._core.begin_pass(iteration=self._passes)
             self._passes += 1
-            return self._course.forward(start, end)
+            return self._course.forward(start, end)()
 
     def _backward(self, start: int, end: int) -> None:
         """Run layers backward by number."""

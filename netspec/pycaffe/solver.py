@@ -165,10 +165,9 @@ class _Runner(PlainRunner):
     def __init__(self, inner: Runner, course: Course) -> None:
         self._inner, self._course = inner, course
 
-    def forward(self, net: CoreNet) -> float:
+    def forward(self, net: CoreNet) -> None:
         """Run all layers."""
         self._course.forward(0, len(net.forward_steps) - 1, self._inner)
-        return net.loss
 
     def backward(self, net: CoreNet) -> None:
         """Run all layers backward."""

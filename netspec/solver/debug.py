@@ -24,19 +24,18 @@ class TellingRunner:
         self._tell = tell
         self.iteration = 0
 
-    def forward(self, net: Net) -> float:
-        """Run forward; returns the loss."""
+    def forward(self, net: Net) -> None:
+        """Run forward."""
         for node, run in net.forward_steps:
             self.forward_step(net, node, run)
-        return net.loss
 
     def forward_step(self, net: Net, node: Node, run: Run) -> None:
         """Run one layer forward."""
         net.run_forward(node, run)
         for name, top in zip(node.tops, run.top):
-            self._say("Forward", node.name, "top blob", name, "data", top)
+            self._say(net, "Forward", node.name, "top blob", name, "data", top)
         for i, param in enumerate(run.param):
-            self._say("Forward", node.name, "param blob", str(i), "data", param)
+            self._say(net, "Forward", node.name, "param blob", str(i), "data", param)
 
     def backward(self, net: Net) -> None:
         """Run backward."""
@@ -47,22 +46,29 @@ class TellingRunner:
         """Run one layer backward."""
         net.run_backward(node, run)
         for name, diff in zip(node.bottoms, run.bottom_diff):
-            self._say("Backward", node.name, "bottom blob", name, "diff", diff)
+            self._say(net, "Backward", node.name, "bottom blob", name, "diff", diff)
         for i, diff in enumerate(run.param_diff):
-            self._say("Backward", node.name, "param blob", str(i), "diff", diff)
+            self._say(net, "Backward", node.name, "param blob", str(i), "diff", diff)
 
     def updated(self, net: Net) -> None:
         """Tell what an update made of the parameters."""
         arena = net.arena
         for s in arena.segments:
             for kind, values in (("data", arena.data), ("diff", arena.diff)):
-                self._say(
-                    "Update", s.layer, "param", str(s.index), kind, values[s.slice]
-                )
+                at = s.layer, "param", str(s.index), kind
+                self._say(net, "Update", *at, values[s.slice])
 
     def _say(
-        self, pass_: str, layer: str, what: str, name: str, kind: str, values: Array
+        self,
+        net: Net,
+        pass_: str,
+        layer: str,
+        what: str,
+        name: str,
+        kind: str,
+        values: Array,
     ) -> None:
         if values is not None:
+            values = net.ops.download(values)
             mean = float(abs(values).mean()) if values.size else 0.0
             self._tell(DebugInfo(self.iteration, pass_, layer, what, name, kind, mean))

@@ -79,7 +79,7 @@ def _inspect_net(
     found: Findings,
     solver: Located[SolverParameter] | None = None,
 ) -> None:
-    for phase in state.phases:
+    for phase in _fed(net, state, found):
         for stages in [state.stages] if state.stages else _stages(net, phase):
             try:
                 _build(net, phase, replace(state, stages=stages), found)
@@ -89,6 +89,22 @@ def _inspect_net(
     if not found.errors:
         lints = lint_net(net, solver, _test_records(net, state))
         found.lints.extend(lint for lint in lints if lint not in found.lints)
+
+
+def _fed(net: Located[NetParameter], state: State, found: Findings) -> Sequence[str]:
+    """The phases to look at: of several, those in which something feeds the net."""
+    fed = [phase for phase in state.phases if _is_fed(net, phase, state)]
+    if not fed or len(fed) == len(state.phases):
+        return state.phases
+    left_out = ", ".join(phase for phase in state.phases if phase not in fed)
+    found.notes.append(f"{left_out}: nothing feeds the net in this phase")
+    return fed
+
+
+def _is_fed(net: Located[NetParameter], phase: str, state: State) -> bool:
+    """Whether the net has a layer without bottoms, or none at all."""
+    part = filter_net(net, PHASES[phase], state.level, state.stages).message
+    return not part.layer or any(not layer.bottom for layer in part.layer)
 
 
 def _test_records(net: Located[NetParameter], state: State) -> int | None:

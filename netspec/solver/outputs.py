@@ -18,7 +18,8 @@ Values = Mapping[str, Any]  # float64, by name of output
 
 def values_of(net: Net) -> Values:
     """What the outputs hold now."""
-    return {name: np.array(net.blobs[name].data, np.float64) for name in net.outputs}
+    read = net.ops.download
+    return {n: np.array(read(net.blobs[n].data), np.float64) for n in net.outputs}
 
 
 class OutputSum:

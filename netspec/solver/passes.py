@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 
 from netspec.net import Net
 from netspec.solver.buckets import Overlap
 from netspec.solver.events import Output
+from netspec.solver.labels import HostLabels
 from netspec.solver.outputs import Values, gather_shards, values_of
 from netspec.solver.running import Callback, Clock, PlainRunner, Runner
 from netspec.solver.samples import Course, Samples, Source
@@ -24,28 +26,33 @@ __all__ = ["Callback", "Clock", "Iterated", "Passes", "PlainRunner", "Runner"]
 Update = Callable[[slice], None]  # of a stretch of the arena
 
 
+Losses = Callable[[], tuple[float, ...]]
+
+
 @dataclass(frozen=True)
 class Iterated:
     """What an iteration's passes gave.
 
     Attributes:
-        losses: of each pass, over its whole batch.
+        read: gives the losses of each pass, over its whole batch; all ranks call it
+            alike, as it waits for a device that runs ahead.
         outputs: of the last pass; empty unless asked for.
         wish: what a signal to any rank asked for before.
         seconds: where each rank's time went in the iteration before.
         updated: whether the parameters have been updated as well.
     """
 
-    losses: tuple[float, ...]
+    read: Losses
     outputs: tuple[Output, ...]
     wish: Wish = Wish.NONE
     seconds: Sequence[RankSeconds] = ()
     updated: bool = False
 
-    @property
+    @cached_property
     def loss(self) -> float:
-        """Mean over the passes."""
-        return sum(self.losses) / len(self.losses)
+        """Mean over the passes; the first time, waits as :attr:`read` does."""
+        losses = self.read()
+        return sum(losses) / len(losses)
 
 
 class Passes:
@@ -75,6 +82,8 @@ class Passes:
         self._statistics = Statistics(net, self.leaves, sync)
         course = Course.of(net.graph, self.leaves)
         self._samples = Samples(net.graph, source, course, sync)
+        self._labels = HostLabels(net)
+        self._later: dict[int, Callable[[], float]] = {}  # losses by leaf, not yet read
 
     @property
     def batch(self) -> int:
@@ -95,7 +104,8 @@ class Passes:
     ) -> Iterated:
         """Compute an iteration's gradient, summed over its passes.
 
-        It stops at the first loss that is not finite, with the net as it was then.
+        It stops at the first loss that is not finite, with the net as it was then; a
+        device that runs ahead goes on, and :attr:`Iterated.loss` tells of it later.
 
         Args:
             update: where there are several ranks, called with each stretch of the
@@ -118,9 +128,21 @@ class Passes:
             if wants_outputs and tally.finite
             else ()
         )
+        read = partial(self._read, tally, self._later)
+        return Iterated(read, outputs, tally.wished, tally.seconds, updated)
+
+    def _read(
+        self, tally: Tally, later: Mapping[int, Callable[[], float]]
+    ) -> tuple[float, ...]:
+        """The losses of an iteration's passes, those first that nobody has read yet."""
+        if self.net.ops.runs_ahead:
+            losses = np.zeros(self.leaves.total)
+            for leaf, loss in later.items():
+                losses[leaf] = loss()
+            self.sync.reduce(losses)
+            tally.losses[:] = losses
         self._bad = int(np.isfinite(tally.losses).argmin())
-        losses = self._of_passes(tally)
-        return Iterated(losses, outputs, tally.wished, tally.seconds, updated)
+        return self._of_passes(tally)
 
     def _begin(self, iteration: int, clock: Clock) -> Tally:
         self._iteration = iteration
@@ -128,19 +150,26 @@ class Passes:
         tally.wish(self.wish)
         tally.spent(self._spent)
         self.wish = Wish.NONE
+        self._later = {}
         self._tree.reset()
         self._statistics.begin()
         clock.time("data", self._samples.begin, iteration)
         return tally
 
     def _forward(self, leaf: int, tally: Tally, clock: Clock) -> bool:
-        """Run a leaf forward; whether its loss is finite."""
+        """Run a leaf forward; whether its loss is finite, as far as is known."""
         if self.leaves.opens_group(leaf):
-            self.net.arena.diff[...] = 0
+            self.net.ops.fill(self.net.arena.diff, 0.0)
         clock.time("data", self._load, leaf)
-        forward = self._statistics.forward
-        tally.losses[leaf] = clock.time("forward", forward, self.runner, leaf)
+        if self.net.ops.runs_ahead:
+            forward = self._statistics.forward
+            self._later[leaf] = clock.time("forward", forward, self.runner, leaf)
+            return True
+        tally.losses[leaf] = clock.time("forward", self._loss_of, leaf)
         return bool(np.isfinite(tally.losses[leaf]))
+
+    def _loss_of(self, leaf: int) -> float:
+        return self._statistics.forward(self.runner, leaf)()
 
     def _complete(self, tally: Tally, clock: Clock, update: Update | None) -> bool:
         """Run the last leaf backward, and sum over the ranks as its gradients come."""
@@ -195,12 +224,20 @@ class Passes:
     def _load(self, leaf: int) -> None:
         """Put one leaf's samples into the net."""
         rows, counts = self._samples.leaf(leaf)
+        if self.shards == 1:
+            counts = self._labels.counts(rows)
+        checked = self._labels.readers if rows else ()
+        self.net.begin_pass(self._iteration, leaf * self.rows, counts, checked)
+        self._labels.check(rows)
         for name, values in rows.items():
             self.net.feed(name, values)
-        self.net.begin_pass(self._iteration, leaf * self.rows, counts)
 
-    def load_bad(self) -> None:
-        """Put the samples of the first loss that was not finite into the net again."""
+    def load_bad(self, iteration: int) -> None:
+        """Put the samples of an iteration's first loss that was not finite into the net
+        again; the iteration is the one whose losses were read last."""
+        if iteration != self._iteration:
+            self._iteration = iteration
+            self._samples.begin(iteration)
         self._load(self._bad)
 
     def _of_passes(self, tally: Tally) -> tuple[float, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from netspec.graph import Node
@@ -25,8 +24,8 @@ class Callback(Protocol):
 class Runner(Protocol):
     """How a net is run; debugging listens in here."""
 
-    def forward(self, net: Net) -> float:
-        """Run forward; returns the loss."""
+    def forward(self, net: Net) -> Any:
+        """Run forward; whoever wants the loss asks the net for it."""
 
     def backward(self, net: Net) -> None:
         """Run backward."""
@@ -49,35 +48,48 @@ class PlainRunner:
         """See :meth:`Net.run_backward`."""
         net.run_backward(node, run)
 
-    def forward(self, net: Net) -> float:
-        """See :meth:`Net.forward_pass`."""
-        return net.forward_pass()
+    def forward(self, net: Net) -> None:
+        """All steps of :attr:`Net.forward_steps`."""
+        for node, run in net.forward_steps:
+            net.run_forward(node, run)
 
     def backward(self, net: Net) -> None:
         """See :meth:`Net.backward_pass`."""
         net.backward_pass()
 
 
-@dataclass
 class Clock:
     """Seconds by what they were spent on.
 
-    Attributes:
+    Args:
+        ops: of the device whose time counts; None: the host's.
         note: told what comes next.
     """
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    note: Callable[[str], None] | None = None
+    def __init__(self, ops: Any = None, note: Callable[[str], None] | None = None):
+        self._mark = ops.mark if ops else time.perf_counter
+        self._between = ops.seconds if ops else lambda start, end: end - start
+        self._note = note
+        self._spans: list[tuple[str, Any, Any]] = []
+        self._added: dict[str, float] = {}
 
     def time(self, what: str, call: Callable[..., Any], *args: Any) -> Any:
         """Call and note how long it took."""
-        if self.note:
-            self.note(what)
-        start = time.perf_counter()
+        if self._note:
+            self._note(what)
+        start = self._mark()
         result = call(*args)
-        self.add(what, time.perf_counter() - start)
+        self._spans.append((what, start, self._mark()))
         return result
 
     def add(self, what: str, seconds: float) -> None:
         """Count seconds that were spent."""
-        self.seconds[what] = self.seconds.get(what, 0.0) + seconds
+        self._added[what] = self._added.get(what, 0.0) + seconds
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """What was spent so far; waits for a device that runs ahead."""
+        found = dict(self._added)
+        for what, start, end in self._spans:
+            found[what] = found.get(what, 0.0) + self._between(start, end)
+        return found

@@ -128,7 +128,7 @@ def in_caffes_order(net: Net, histories: Sequence[np.ndarray]) -> Iterator[np.nd
     """Every parameter's first history, then every parameter's second, shaped."""
     for history in histories:
         for segment in net.arena.segments:
-            yield history[segment.slice].reshape(segment.shape)
+            yield net.ops.download(history[segment.slice]).reshape(segment.shape)
 
 
 def file_digest(path: Path) -> bytes:
@@ -263,4 +263,4 @@ def restore_histories(
     segments = net.arena.segments
     for i, values in enumerate(fitted):
         history, segment = histories[i // len(segments)], segments[i % len(segments)]
-        history[segment.slice] = np.ravel(values)
+        net.ops.upload(np.ravel(values), history[segment.slice])

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from netspec.data.feeds import Feeds
 from netspec.errors import LabelError
 from netspec.files import find
 from netspec.net import Net
+from netspec.net.room import telling_memory
 from netspec.proto import SolverParameter
 from netspec.solver.average import average_of
 from netspec.solver.balance import Balance
@@ -49,6 +51,17 @@ from netspec.weights import Report
 Path = str | PathLike[str]
 
 
+@dataclass(frozen=True)
+class _Untold:
+    """An iteration that was begun, and of which nobody has been told yet."""
+
+    done: Iterated
+    iteration: int
+    rate: float
+    display: bool
+    clock: Clock
+
+
 class Solver:
     """Trains a net as a solver file says.
 
@@ -56,7 +69,7 @@ class Solver:
         solver: path of a solver prototxt, or one already read.
         weights: weights files to start from, one path or several joined by commas, in
             place of those that the solver names.
-        device: ``"cpu"`` or ``"numpy"``.
+        device: see :class:`netspec.Net`.
         lean: let nets share memory and fuse layers; see :class:`netspec.Net`.
         listeners: told every event; see :mod:`netspec.solver.events`.
         sync: the other ranks, if there are any.
@@ -103,6 +116,7 @@ class Solver:
         self._tests = build_tests(spec, self._settings, self.net, self._sync)
         self._progress = Progress()
         self._losses: deque[float] = deque(maxlen=spec.message.average_loss)
+        self._untold: deque[_Untold] = deque()
         self._started = self._warned = False
         self._wish = Wish.NONE
         self._assemble()
@@ -114,8 +128,9 @@ class Solver:
         """Make the parts that do the work, around the nets and the progress."""
         spec, message, net, sync = self._spec, self.parameters, self.net, self._sync
         kinds = range(RULES[message.type].histories)
-        self.histories = [_zeros_like(net.arena.data) for _ in kinds]
-        self.average = average_of(net, message)
+        with telling_memory(net):
+            self.histories = [_zeros_like(net) for _ in kinds]
+            self.average = average_of(net, message)
         self._examiner = Examiner(
             spec, self._tests, self._progress, self._emit, self.average
         )
@@ -180,7 +195,10 @@ class Solver:
             DivergedError: a loss is not finite.
             DataError: a record is damaged.
         """
-        return [self._iterate() for _ in range(iterations)]
+        losses: list[float] = []
+        for _ in range(iterations):
+            losses += self._iterate()
+        return losses + self._tell()
 
     def solve(self, signals: bool = False) -> str:
         """Train to the end: ``max_iter``, or where plateau gives up.
@@ -217,6 +235,7 @@ class Solver:
 
     def test(self) -> list[TestResult]:
         """Run every test net once, now."""
+        self._tell()
         return self._examiner.run()
 
     def snapshot(self) -> SnapshotFiles:
@@ -226,6 +245,7 @@ class Solver:
             DataError: it cannot be written; earlier ones are as they were.
             DivergedError: the weights are not finite.
         """
+        self._tell()
         return self._keeper.write()
 
     def restore(self, path: Path) -> bool:
@@ -241,6 +261,7 @@ class Solver:
         Raises:
             DataError: the snapshot is damaged, or belongs to another net or solver.
         """
+        self._untold.clear()
         found = self._keeper.restore(path)
         if found:
             self._examiner.forget()
@@ -286,6 +307,7 @@ class Solver:
             if wish is Wish.STOP:
                 self.snapshot()
                 return "signal"
+        self._tell()
         return "max_iter"
 
     def _iterate_heeding(self, caught: Signals | None) -> Wish:
@@ -301,25 +323,39 @@ class Solver:
             return self._wish
         return caught.take() if caught else Wish.NONE
 
-    def _iterate(self) -> float:
+    def _iterate(self) -> list[float]:
+        """Iterate; returns the losses, last of all this one's, that are known by now.
+
+        A device that runs ahead is at work on this iteration when the one before is
+        looked at, unless there is something to show, to test or to write.
+        """
         self._start()
         self._test_if_due()
-        now, rate, clock = self.iteration, self.rate, Clock(note=self._sync.note)
+        now, rate = self.iteration, self.rate
+        clock = Clock(self.net.ops, self._sync.note)
         if self._debug:
             self._debug.iteration = now
         display = _falls_on(now, self.parameters.display)
         with np.errstate(all="ignore"):  # what is not finite is looked for, below
             done = self._pass(now, rate, display, clock)
-        self.passes.spent(clock)
         self._wish = done.wish
-        self._losses.append(done.loss)
         self._progress.iteration += 1
-        self._tell(done, now, rate, display, Timings(**clock.seconds))
+        self._untold.append(_Untold(done, now, rate, display, clock))
+        ahead = self.net.ops.runs_ahead and not (display or self._is_due())
+        losses = self._tell(keep=int(ahead))
         for warning in self._balance.see(done.seconds):
             self._emit(warning)
         self._sync.note("snapshot")
         self._keeper.write_if_due()
-        return done.loss
+        return losses
+
+    def _is_due(self) -> bool:
+        """Whether a test or a snapshot follows on this iteration."""
+        message = self.parameters
+        return any(
+            _falls_on(self.iteration, every)
+            for every in (message.snapshot, message.test_interval)
+        )
 
     def _pass(self, now: int, rate: float, display: bool, clock: Clock) -> Iterated:
         """Compute the gradient and update the parameters."""
@@ -334,7 +370,8 @@ class Solver:
         except LabelError as error:
             sample = now * self.passes.images + error.row
             raise error.found_in(self.feeds.describe(sample)) from None
-        self._check_loss(done.loss)
+        if not self.net.ops.runs_ahead:
+            self._check_loss(now, done.loss)
         for callback in self.callbacks:
             callback.on_gradients_ready()
         if not done.updated:
@@ -354,13 +391,13 @@ class Solver:
         net, now = self.net, self.iteration
         return Update(net.ops, net.arena, self.histories, self.parameters, now, rate)
 
-    def _check_loss(self, loss: float) -> None:
+    def _check_loss(self, iteration: int, loss: float) -> None:
         if not math.isfinite(loss):
             kept = self._keeper.last
             state = str(kept.state) if kept else ""
-            self.passes.load_bad()
-            raise diverged(self.net, self.iteration, loss, state)
-        warning = saturated(loss, self.iteration)
+            self.passes.load_bad(iteration)
+            raise diverged(self.net, iteration, loss, state)
+        warning = saturated(loss, iteration)
         if warning and not self._warned:
             self._warned = True
             self._emit(warning)
@@ -376,19 +413,31 @@ class Solver:
         for listener in self.listeners:
             listener(event)
 
-    def _tell(
-        self, done: Iterated, now: int, rate: float, display: bool, timings: Timings
-    ) -> None:
+    def _tell(self, keep: int = 0) -> list[float]:
+        """Tell of iterations, but for the last *keep*; returns their losses."""
+        losses = []
+        while len(self._untold) > keep:
+            each = self._untold.popleft()
+            losses.append(each.done.loss)
+            self._tell_of(each)
+        return losses
+
+    def _tell_of(self, each: _Untold) -> None:
+        loss = each.done.loss
+        if self.net.ops.runs_ahead:
+            self._check_loss(each.iteration, loss)
+        self.passes.spent(each.clock)
+        self._losses.append(loss)
         self._emit(
             Iteration(
-                iteration=now,
-                loss=done.loss,
+                iteration=each.iteration,
+                loss=loss,
                 smoothed=self._smoothed,
-                rate=rate,
+                rate=each.rate,
                 images=self.passes.images,
-                display=display,
-                timings=timings,
-                outputs=done.outputs,
+                display=each.display,
+                timings=Timings(**each.clock.seconds),
+                outputs=each.done.outputs,
             )
         )
 
@@ -442,10 +491,9 @@ def _located(solver: Path | Located[SolverParameter]) -> Located[SolverParameter
     return read_solver(find(fspath(solver)))
 
 
-def _zeros_like(array: Any) -> Any:
-    zeros = array.copy()
-    zeros[...] = 0
-    return zeros
+def _zeros_like(net: Net) -> Any:
+    """An array of the layout and on the device of a net's parameters."""
+    return net.ops.zeros(len(net.arena.data), net.dtype)
 
 
 def _falls_on(iteration: int, every: int) -> bool:

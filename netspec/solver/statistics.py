@@ -7,6 +7,7 @@ and store it anew, in order.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,25 +36,27 @@ class Statistics:
             self._before = [arena.data[at].copy() for at in self._stored]
             self._found = {}
 
-    def forward(self, runner: Runner, leaf: int) -> float:
-        """Run a leaf forward; returns the loss."""
+    def forward(self, runner: Runner, leaf: int) -> Callable[[], float]:
+        """Run a leaf forward; what is returned gives the loss."""
         if not self._wanted:
-            return runner.forward(self._net)
+            runner.forward(self._net)
+            return self._net.begin_loss()
         found: list[Any] = []
         for node, run in self._net.forward_steps:
             runner.forward_step(self._net, node, run)
-            found.extend(np.ravel(v).astype(float) for v in node.layer.gathered(run))
+            found.extend(map(self._net.ops.begin_download, node.layer.gathered(run)))
         self._found[leaf] = found
-        return self._net.loss
+        return self._net.begin_loss()
 
     def exchange(self) -> None:
         """After the iteration, on all ranks: store what every leaf found, in order."""
         if not self._wanted:
             return
-        width = sum(map(len, next(iter(self._found.values()))))
+        rows = {leaf: _joined(found) for leaf, found in self._found.items()}
+        width = len(next(iter(rows.values())))
         matrix = np.zeros((self._leaves.total, width))
-        for leaf, found in self._found.items():
-            matrix[leaf] = np.concatenate([*found, []])
+        for leaf, row in rows.items():
+            matrix[leaf] = row
         self._sync.reduce(matrix.reshape(-1))
         for at, values in zip(self._stored, self._before):
             self._net.arena.data[at] = values
@@ -67,5 +70,16 @@ class Statistics:
             ends = np.cumsum([start, *map(count, shapes)]).tolist()
             parts = [row[a:b].reshape(s) for a, b, s in zip(ends, ends[1:], shapes)]
             if parts:
-                node.layer.gather(self._net.ops, run, parts)
+                node.layer.gather(self._net.ops, run, list(map(self._there, parts)))
             start = ends[-1]
+
+    def _there(self, host: Any) -> Any:
+        """An array of the host on the net's device."""
+        array = self._net.ops.zeros(host.shape, self._net.dtype)
+        self._net.ops.upload(host, array)
+        return array
+
+
+def _joined(found: list[Any]) -> Any:
+    """What one leaf found, as one row of float64."""
+    return np.concatenate([*(np.ravel(v()).astype(float) for v in found), []])

@@ -167,7 +167,7 @@ class Test:
             phase="test",
             level=level,
             stages=stages,
-            device=net.device,
+            device=net.ops,
             lean=net.lean,
             seed=net.seed,
             dtype=net.dtype,
