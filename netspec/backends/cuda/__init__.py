@@ -19,6 +19,7 @@ from netspec.backends.cuda.regions import CudaRegionOps
 from netspec.backends.cuda.relatives import CudaRelativesOps
 from netspec.backends.cuda.selection import CudaSelectionOps
 from netspec.backends.cuda.softmax import CudaSoftmaxOps
+from netspec.backends.cuda.transfer import CudaTransferOps
 from netspec.backends.cuda.update import CudaUpdateOps
 from netspec.backends.numpy_ops import NumpyOps
 from netspec.errors import DeviceError
@@ -38,6 +39,7 @@ class CudaOps(
     CudaReductionOps,
     CudaSelectionOps,
     CudaMovementOps,
+    CudaTransferOps,
     CudaArrangementOps,
     CudaRecurrentOps,
     CudaInterpolationOps,
