@@ -24,6 +24,10 @@ CASES = {
         2, 3, 3, (4, 7), (1, 1), (1, 1), (0, 0), (1, 1), 3
     ),
     "one_by_one_stride": Geometry(2, 5, 3, (7, 4), (1, 1), (2, 3), (0, 0), (1, 1)),
+    "stride_over_one_column": Geometry(
+        2, 3, 3, (5, 1), (1, 1), (1, 2), (0, 0), (1, 1), 3
+    ),
+    "stride_over_one_row": Geometry(2, 6, 5, (1, 7), (1, 1), (3, 1), (0, 0), (1, 1)),
     "one_by_one_pad": Geometry(2, 5, 3, (4, 7), (1, 1), (1, 1), (1, 2), (1, 1)),
     "padded_beyond_kernel": Geometry(1, 2, 3, (3, 4), (2, 2), (1, 2), (4, 3), (1, 1)),
     "sticks_out": Geometry(2, 3, 2, (4, 9), (5, 3), (3, 2), (0, 0), (1, 1)),

@@ -44,10 +44,11 @@ def lifted(shape: Shape, fill: int = 1) -> Shape:
 
 def frame(geo: ConvolutionGeometry) -> Frame:
     """The frame of a geometry of at most three spatial axes."""
+    steps = (1,) if _pointwise(geo) else geo.stride  # along one line, none is skipped
     axes = (
         *lifted(_output(geo))[1:],
         *lifted(geo.kernel),
-        *lifted(geo.stride),
+        *lifted(steps),
         *lifted(geo.pad, 0),
         *lifted(geo.dilation),
     )
