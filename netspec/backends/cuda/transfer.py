@@ -148,7 +148,7 @@ class CudaTransferOps:
     def upload(self, host: Array, y: Array) -> None:
         """See :class:`MovementOps`."""
         if y.flags.c_contiguous:
-            y.set(np.ascontiguousarray(_fitted(host, y)))
+            y.set(np.require(_fitted(host, y), requirements="C"))
         else:
             y[...] = cupy.asarray(_fitted(host, y))
 
