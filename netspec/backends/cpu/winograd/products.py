@@ -3,7 +3,9 @@
 With V the transformed inputs, U the transformed weights, 36 products M = U V do the
 work.  Where U fits the cache beside a block of tiles, each worker transforms a block,
 multiplies it and transforms it back.  Where U is large, all workers transform the
-tiles of a chunk, and then share out the filters, so that U is read only once a chunk.
+tiles of a chunk, and then share out the filters.  Each transforms the weights of some,
+multiplies and forgets them: U is four times as long as the weights, so to make it
+again for every chunk is quicker than to fetch it from memory.
 """
 
 from __future__ import annotations
@@ -30,7 +32,15 @@ from netspec.backends.cpu.winograd.transforms import (
     inputs_by_tile,
     outputs_by_tile,
 )
-from netspec.backends.cpu.winograd.weights import panel_size, transformed
+from netspec.backends.cpu.winograd.weights import (
+    KERNEL,
+    Kernels,
+    kernels_of,
+    panel_size,
+    plane_size,
+    transform_panels,
+    transformed,
+)
 from netspec.compiled import njit
 
 BLOCK_VALUES = 1 << 18  # float32 values of a block's V and M: one core's cache
@@ -48,13 +58,14 @@ def convolve(
     x: Array, w: Array, y: Array, g: Grid, finish: Finish, backward: bool
 ) -> None:
     """y = w * x of one group, finished; for *backward* see
-    :func:`netspec.backends.cpu.winograd.weights.transformed`."""
-    u = transformed(w, g, backward)
-    run = _by_chunk if u.size >= LARGE_WEIGHTS else _by_block
-    run(x, u, y, g, finish)
+    :func:`netspec.backends.cpu.winograd.weights.kernels_of`."""
+    large = PLANES * plane_size(g.filters, panel_size(g)) >= LARGE_WEIGHTS
+    run = _by_chunk if large else _by_block
+    run(x, kernels_of(w, g, backward), y, g, finish)
 
 
-def _by_block(x: Array, u: Array, y: Array, g: Grid, finish: Finish) -> None:
+def _by_block(x: Array, w: Kernels, y: Array, g: Grid, finish: Finish) -> None:
+    u = transformed(w, g)
     filters = min(BLOCK_FILTERS, -(-g.filters // ROWS) * ROWS)
     each = PLANES * LANES * (g.channels + filters)
     some = max(1, BLOCK_VALUES // each)
@@ -66,12 +77,14 @@ def _by_block(x: Array, u: Array, y: Array, g: Grid, finish: Finish) -> None:
     )  # fmt: skip
 
 
-def _by_chunk(x: Array, u: Array, y: Array, g: Grid, finish: Finish) -> None:
+def _by_chunk(x: Array, w: Kernels, y: Array, g: Grid, finish: Finish) -> None:
     rounds = -(-panels(g) * PLANES * LANES * g.channels // CHUNK_VALUES)
     most = -(-panels(g) // rounds)
     stride = most * g.channels * LANES + SPARE
     v = buffer("tiles", PLANES * stride).reshape(PLANES, stride)
-    room = PLANES * (most * CHUNK_FILTERS * LANES + SPARE)
+    size = panel_size(g)
+    room = PLANES * (most * CHUNK_FILTERS * LANES + SPARE) + SCRATCH
+    room += PLANES * plane_size(CHUNK_FILTERS, size) + KERNEL * size
     for first in range(0, panels(g), most):
         some = min(most, panels(g) - first)
         share(
@@ -79,8 +92,8 @@ def _by_chunk(x: Array, u: Array, y: Array, g: Grid, finish: Finish) -> None:
             workspace=SCRATCH,
         )  # fmt: skip
         share(
-            _filters, -(-g.filters // CHUNK_FILTERS), u, v, y, finish, first, some,
-            panel_size(g), g, workspace=room + SCRATCH,
+            _filters, -(-g.filters // CHUNK_FILTERS), w, v, y, finish, first, some,
+            size, plane_size(CHUNK_FILTERS, size), g, workspace=room,
         )  # fmt: skip
 
 
@@ -100,7 +113,7 @@ def _blocks(  # type: ignore[no-untyped-def]
         _fill(x, v, 0, g.channels, first, block, rest, g)
         for k in range(0, g.filters, filters):
             now = min(filters, g.filters - k)
-            _multiply(u, v, y, finish, first, block, k, now, size, rest, g)
+            _multiply(u, k // ROWS, v, y, finish, first, block, k, now, size, rest, g)
         task = claim(counter)
 
 
@@ -117,14 +130,18 @@ def _transform(counter, tasks, workspace, x, v, first, some, g):  # type: ignore
 
 @njit(nogil=True, cache=True)
 def _filters(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, u, v, y, finish, first, some, size, g
+    counter, tasks, workspace, w, v, y, finish, first, some, size, stride, g
 ):
     """One task is some filters of a chunk."""
+    u = workspace[: PLANES * stride].reshape(PLANES, stride)
+    taps = workspace[PLANES * stride :]
+    rest = taps[KERNEL * size :]
     task = claim(counter)
     while task < tasks:
         k = task * CHUNK_FILTERS
         now = min(CHUNK_FILTERS, g.filters - k)
-        _multiply(u, v, y, finish, first, some, k, now, size, workspace, g)
+        transform_panels(w, k // ROWS, (now + ROWS - 1) // ROWS, u, 0, taps, size, g)
+        _multiply(u, 0, v, y, finish, first, some, k, now, size, rest, g)
         task = claim(counter)
 
 
@@ -157,9 +174,10 @@ def _fill(x, v, low, high, first, some, scratch, g):  # type: ignore[no-untyped-
 
 @njit(inline="always")
 def _multiply(  # type: ignore[no-untyped-def]
-    u, v, y, finish, first, some, low, filters, size, scratch, g
+    u, panel, v, y, finish, first, some, low, filters, size, scratch, g
 ):
-    """Outputs of *filters* from *low* on, for the panels in v."""
+    """Outputs of *filters* from *low* on, whose weights are in u from *panel* on, for
+    the panels in v."""
     room = (filters + ROWS - 1) // ROWS * ROWS * LANES  # of one panel
     stride = some * room + SPARE
     m = scratch.ctypes.data
@@ -167,7 +185,7 @@ def _multiply(  # type: ignore[no-untyped-def]
         for p in range(some):
             right = address(v[i], p * g.channels * LANES)
             for k in range(0, filters, ROWS):
-                left = address(u[i], (low + k) // ROWS * size)
+                left = address(u[i], (panel + k // ROWS) * size)
                 out = m + (i * stride + p * room + k * LANES) * FLOAT_BYTES
                 multiply((left, ROWS, right, LANES, out, LANES, g.channels, False))
     block = m + PLANES * stride * FLOAT_BYTES
