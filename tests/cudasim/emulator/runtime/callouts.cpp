@@ -1,6 +1,7 @@
 // The functions that a compiler calls in code compiled with -fsanitize=thread and
 // -fsanitize=alignment,bounds,integer-divide-by-zero, in place of the sanitizers' own.
 #include "checker.h"
+#include "machine.h"
 
 using checker::access;
 using checker::READ;
@@ -61,9 +62,11 @@ void __ubsan_handle_type_mismatch_v1(void* data, uintptr_t) {
 }
 void __ubsan_handle_out_of_bounds(void* data, uintptr_t) {
   report("out of bounds", data);
+  machine::fail("out of bounds");
 }
 void __ubsan_handle_divrem_overflow(void* data, uintptr_t, uintptr_t) {
   report("division by zero", data);
+  machine::fail("division by zero");  // which a processor of the host would trap
 }
 
 void cuh_note_atomic(const void* at, unsigned bytes, const void* pc) {
