@@ -1,5 +1,5 @@
 """Print what netspec computes with: processor, threads, vectors, BLAS and memory; and
-whether a GPU is used."""
+the GPUs, or what is missing for them and how to install it."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ def as_text(facts: dict[str, Any]) -> str:
         "blas": ", ".join(cpu["blas"]) or "unknown",
         "memory": f"{_gib(memory['total'])}, {_gib(memory['available'])} available",
         "cuda": _cuda(facts["cuda"]),
+        **_gpus(facts["cuda"]["gpus"]),
+        **_missing(facts["cuda"]["missing"]),
         "--device": " or ".join(facts["devices"]),
     }
     width = max(map(len, lines))
@@ -49,9 +51,30 @@ def _gib(size: int | None) -> str:
 
 
 def _cuda(facts: dict[str, Any]) -> str:
-    """Says plainly that there is nothing to install that would help yet."""
-    if facts["driver"] or facts["library"]:
-        found = f"a driver is there ({facts['driver'] or facts['library']})"
-    else:
-        found = "no driver was found"
-    return f"not used: this version has no GPU backend, and nothing to install; {found}"
+    """Driver and CuPy, as far as they are there."""
+    driver = facts["driver"] or facts["library"]
+    known = facts["driver_cuda"]
+    parts = [f"driver {driver}" if driver else "no driver was found"]
+    if known:
+        parts.append(f"it knows CUDA {known}")
+    if facts["cupy"]:
+        parts.append(f"CuPy {facts['cupy']} for CUDA {facts['cuda']}")
+    return ("usable: " if facts["usable"] else "not usable: ") + ", ".join(parts)
+
+
+def _gpus(gpus: list[dict[str, Any]]) -> dict[str, str]:
+    """A line for each GPU, under the name that ``--device`` takes."""
+    return {
+        f"cuda:{i}": f"{gpu['name']}, compute capability {gpu['capability']}, "
+        f"{gpu['multiprocessors']} multiprocessors, {_gib(gpu['memory'])}, "
+        f"{_gib(gpu['free'])} free"
+        for i, gpu in enumerate(gpus)
+    }
+
+
+def _missing(lacks: list[dict[str, str]]) -> dict[str, str]:
+    """What is missing, and what to do about it."""
+    return {
+        "missing" if i == 0 else f"missing {i + 1}": f"{lack['what']}. {lack['remedy']}"
+        for i, lack in enumerate(lacks)
+    }

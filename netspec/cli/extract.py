@@ -78,6 +78,7 @@ def _write_batches(args, net, weights, blobs) -> int:  # type: ignore[no-untyped
     """What Caffe's extract_features does."""
     from pathlib import Path
 
+    from netspec.cli.device_options import one_device
     from netspec.cli.options import stages
     from netspec.errors import UsageError
     from netspec.evaluate.batch_features import write_batch_features
@@ -95,7 +96,7 @@ def _write_batches(args, net, weights, blobs) -> int:  # type: ignore[no-untyped
         )
     spec = net if isinstance(net, Located) else read_net(net)
     targets = dict(zip(blobs, paths))
-    state = (args.level, stages(args), args.device)
+    state = (args.level, stages(args), one_device(args))
     seen = write_batch_features(spec, weights, targets, args.batches, *state)
     for name, path in targets.items():
         print(f"{path}: {name} of {seen:,} images")

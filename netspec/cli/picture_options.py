@@ -79,7 +79,9 @@ def add_pass(parser: Parser) -> None:
 
 
 def add_nets(parser: argparse.ArgumentParser) -> None:
-    """Weights and nets."""
+    """Weights, nets and the device."""
+    from netspec.cli.device_options import add_device
+
     add = parser.add_argument
     add(
         "--weights",
@@ -104,4 +106,4 @@ def add_nets(parser: argparse.ArgumentParser) -> None:
         metavar="OLD=NEW",
         help="load layer OLD of the file into layer NEW",
     )
-    add("--device", default="cpu", help="cpu (default) or numpy")
+    add_device(parser)

@@ -58,6 +58,7 @@ def _spread(option: str, values: Sequence[str], count: int) -> Sequence[str]:
 
 def options(args: argparse.Namespace) -> dict[str, Any]:
     """State, device, memory and renames."""
+    from netspec.cli.device_options import one_device
     from netspec.cli.options import stages
     from netspec.weights import parse_renames
 
@@ -66,7 +67,7 @@ def options(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "level": args.level,
         "stages": stages(args),
-        "device": args.device,
+        "device": one_device(args),
         "memory": args.memory << 20,
         "rename": parse_renames(args.map),
     }

@@ -36,6 +36,7 @@ def supervises(args: argparse.Namespace) -> bool:
     from netspec.errors import UsageError
     from netspec.sync.launchers import LAUNCHER, launched
 
+    _count_gpus(args)
     for name in ("ranks", "restarts"):
         value = getattr(args, name)
         if value is not None and value < (name == "ranks"):
@@ -53,6 +54,30 @@ def supervises(args: argparse.Namespace) -> bool:
             "Leave them out, or start netspec without a launcher.",
         )
     return wanted
+
+
+def _count_gpus(args: argparse.Namespace) -> None:
+    """Several GPUs are as many ranks."""
+    from netspec.cli.device_options import gpus_of
+    from netspec.errors import UsageError
+    from netspec.sync.launchers import LAUNCHER, launched
+
+    if LAUNCHER in os.environ or launched():
+        return  # each of these ranks looks for its own
+    gpus = gpus_of(args)
+    if gpus and args.ranks not in (None, len(gpus)):
+        raise UsageError(
+            f"{args.ranks} ranks are asked for on {len(gpus)} GPUs.",
+            "Each GPU is one rank: leave --ranks out.",
+        )
+    if len(gpus) > 1:
+        args.ranks = len(gpus)
+
+
+def place_of(sync: Synchronizer) -> int:
+    """This rank's number among those of its machine."""
+    neighbours = getattr(sync, "neighbours", ())
+    return sum(place.rank < sync.rank for place in neighbours)
 
 
 def supervise(args: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Net, weights, how much, and where the figures go."""
     from netspec.cli import protocol
+    from netspec.cli.device_options import add_device
     from netspec.cli.options import add_state, add_trust
     from netspec.cli.train import add_transplant
 
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --protocol it may be repeated: an ensemble")  # fmt: skip
     add("--iterations", "-iterations", type=int, metavar="N",
         help="batches to run; default: the whole set once")  # fmt: skip
-    add("--device", default="cpu", help="cpu (default) or numpy")
+    add_device(parser)
     add("--json", metavar="FILE", help="write JSON; - is the terminal")
     add("--verbose", action="store_true", help="print what became of each blob")
     add_transplant(parser)
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _test(args: argparse.Namespace) -> Test:
+    from netspec.cli.device_options import one_device
     from netspec.cli.options import allows_python, stages
     from netspec.data.feeds import Feeds
     from netspec.errors import UsageError
@@ -86,7 +88,7 @@ def _test(args: argparse.Namespace) -> Test:
         )
     feeding = Feeding(sources=feeds.shapes)
     net: Net = Net(
-        spec, None, args.phase, *state, args.device, lean=True, feeding=feeding,
+        spec, None, args.phase, *state, one_device(args), lean=True, feeding=feeding,
         allow_python=allows_python(args),
     )  # fmt: skip
     return Test(net, feeds, args.iterations)

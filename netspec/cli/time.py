@@ -13,6 +13,7 @@ from typing import Any
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The net, its state, and how often."""
+    from netspec.cli.device_options import add_device
     from netspec.cli.options import add_state, add_trust
 
     add = parser.add_argument
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--weights", "-weights", metavar="FILE")
     add("--iterations", "-iterations", type=int, default=10, metavar="N")
     add("--batch", type=int, metavar="N", help="another batch size")
-    add("--device", default="cpu", help="cpu (default) or numpy")
+    add_device(parser)
     add("--observed", action="store_true", help="give every blob memory of its own")
     add("--json", metavar="FILE", help="write JSON; - is the terminal")
     add("--data", action="store_true", help="time reading the net's data, nothing else")
@@ -87,6 +88,7 @@ def as_speed(name: str, speed: Any) -> str:
 
 
 def _net(args: argparse.Namespace) -> Any:
+    from netspec.cli.device_options import one_device
     from netspec.cli.options import allows_python, stages
     from netspec.data.feeds import known_shapes
     from netspec.files import find
@@ -109,7 +111,7 @@ def _net(args: argparse.Namespace) -> Any:
         args.weights,
         args.phase,
         *state,
-        args.device,
+        one_device(args),
         lean=not args.observed,
         feeding=feeding,
         allow_python=code or False,

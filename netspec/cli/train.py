@@ -5,7 +5,7 @@ stops at once, SIGHUP writes one and goes on. --resume auto goes on from the new
 valid snapshot, or starts where there is none; weights are then not looked for.
 
 The batch of the file is the global one: ranks divide it, and 1, 2, 4 or 8 of them
-compute the same bits.
+compute the same bits. --gpus 0,1,2,3 starts a rank for each GPU.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from netspec.cli.ranks import add_ranks, one_of_ranks, supervise, supervises
+from netspec.cli.ranks import (
+    add_ranks,
+    one_of_ranks,
+    place_of,
+    supervise,
+    supervises,
+)
 
 if TYPE_CHECKING:
     from netspec.solver import Solver
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The solver, what to start from, and where to report."""
+    from netspec.cli.device_options import add_device
     from netspec.cli.options import add_trust
 
     add = parser.add_argument
@@ -35,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on from a snapshot, or from the newest valid one")  # fmt: skip
     add("--set", action="append", default=[], metavar="FIELD=VALUE",
         help="override a field of the solver; may be repeated")  # fmt: skip
-    add("--device", default="cpu", help="cpu (default) or numpy")
+    add_device(parser, several=True)
     add("--log", metavar="FILE", help="a log in Caffe's shape; default: none")
     add("--json", metavar="FILE", help="a log of JSON lines")
     add("--quiet", action="store_true", help="print errors only")
@@ -73,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _solver(args: argparse.Namespace, sync: Synchronizer, stack: ExitStack) -> Solver:
     """The solver, with what listens to it, where its snapshot left it."""
+    from netspec.cli.device_options import device_of
     from netspec.cli.options import allows_python
     from netspec.files import find
     from netspec.solver import Solver
@@ -83,7 +91,7 @@ def _solver(args: argparse.Namespace, sync: Synchronizer, stack: ExitStack) -> S
     again = RESTARTED in os.environ
     solver = Solver(
         override(read_solver(find(args.solver), args.lenient), args.set),
-        device=args.device,
+        device=device_of(args, place_of(sync)),
         lean=True,
         listeners=[] if sync.rank else _listeners(args, stack),
         allow_python=allows_python(args),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from ctypes.util import find_library
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,17 @@ def _fields(path: Path) -> dict[str, str]:
 
 
 def _cuda() -> dict[str, Any]:
-    """Whether there is a driver; netspec has no CUDA backend to use it with."""
+    """The driver, the GPUs, and what is missing for them to be used."""
+    from netspec.backends.cuda_support import gpus, lacks, versions
+
     lines = _NVIDIA.read_text().splitlines() if _NVIDIA.exists() else []
     driver = lines[0].partition(":")[2].strip() if lines else None
-    return {"used": False, "driver": driver, "library": find_library("cuda")}
+    missing = [asdict(lack) for lack in lacks()]
+    return {
+        "usable": not missing,
+        "driver": driver,
+        "library": find_library("cuda"),
+        **versions(),
+        "gpus": [asdict(gpu) for gpu in gpus()],
+        "missing": missing,
+    }

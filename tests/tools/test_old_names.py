@@ -63,6 +63,10 @@ MAPPED = [
      "data resize l o --side 256"),
     ("detect", "w o --model_def=m --pretrained_model=p --crop_mode=list",
      "detect w o --model_def=m --pretrained_model=p --context_pad=16"),
+    ("detect", "w o --gpu", "detect w o --gpu=0 --context_pad=16"),
+    ("extract_features", "w n b d 3 lmdb GPU 2",
+     "extract --weights w --model n --blob b --batches 3 -o d --gpu 2"),
+    ("caffe", "train -solver s -gpu 0,1", "train -solver s -gpu 0,1"),
     ("device_query", "-gpu 0", "devices"),
     ("caffe", "device_query -gpu=all", "devices"),
     ("caffe", "time -model m", "time -model m"),
@@ -74,11 +78,9 @@ REFUSED = [
     ("convert_imageset", "--grey r/ l d", "unknown flag '--grey'."),
     ("convert_imageset", "r/ l d --backend", "flag '--backend' has no value."),
     ("extract_features", "w n b d 3 leveldb", "cannot write a leveldb database."),
-    ("extract_features", "w n b d 3 lmdb GPU", "there is no GPU backend."),
     ("plot_training_log", "8 o.png a", "takes CHART IMAGE LOG..."),
     ("resize_and_crop_images", "--input=l", "--input and --output_folder are needed."),
     ("detect", "w o --crop_mode=selective_search", "only listed windows are taken."),
-    ("detect", "w o --gpu", "there is no GPU backend."),
 ]
 
 

@@ -94,17 +94,17 @@ def compute_image_mean(argv: list[str]) -> list[str]:
 
 
 def extract_features(argv: list[str]) -> list[str]:
-    """WEIGHTS NET BLOBS DATASETS BATCHES DB_TYPE [CPU]."""
+    """WEIGHTS NET BLOBS DATASETS BATCHES DB_TYPE [CPU|GPU [NUMBER]]."""
     rest, _ = flags(argv)
-    _expect(rest, 6, 8, "WEIGHTS NET BLOBS DATASETS BATCHES DB_TYPE and perhaps CPU")
+    _expect(rest, 6, 8, "WEIGHTS NET BLOBS DATASETS BATCHES DB_TYPE and perhaps GPU 0")
     weights, net, blobs, datasets, batches, kind = rest[:6]
     if kind.lower() != "lmdb":
         raise UsageError(f"cannot write a {kind} database.", "Choose lmdb.")
-    if [word.upper() for word in rest[6:7]] == ["GPU"]:
-        raise UsageError("there is no GPU backend.", "Write CPU, or leave it out.")
+    on_gpu = [word.upper() for word in rest[6:7]] == ["GPU"]
     return [
         *("extract", "--weights", weights, "--model", net, "--blob", blobs),
         *("--batches", batches, "-o", datasets),
+        *(["--gpu", *(rest[7:] or ["0"])] if on_gpu else []),
     ]
 
 
@@ -174,7 +174,7 @@ def detect(argv: list[str]) -> list[str]:
     if found.pop("crop_mode", "list") != "list":
         raise UsageError("only listed windows are taken.", "Write --crop_mode=list.")
     if _on(found, "gpu"):
-        raise UsageError("there is no GPU backend.", "Leave --gpu out.")
+        rest.append("--gpu=0")
     found.pop("gpu", None)
     found.setdefault("context_pad", "16")
     return ["detect", *rest, *(f"--{name}={value}" for name, value in found.items())]
