@@ -6,13 +6,15 @@ Every operation is one kernel's tiles; see :mod:`.tables` for what they find whe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import cupy
 
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cuda.convolution import tables
-from netspec.backends.cuda.convolution.epilogue import VECTORS, Finish, finish
+from netspec.backends.cuda.convolution.channels import add_parts
+from netspec.backends.cuda.convolution.epilogue import VECTORS, Finish
 from netspec.backends.cuda.convolution.frame import in_plane
 from netspec.backends.cuda.convolution.tables import Product
 from netspec.backends.cuda.launch import KernelFile, i32
@@ -23,6 +25,8 @@ COLUMNS = 128  # of a tile
 PACKED_ROWS = 32  # of a block that packs weights
 PACKED_BLOCK = 256
 ALIGNED = 16  # bytes
+BLOCKS = 264  # of a weight gradient: two for each processor of the largest devices
+LEAST_SLABS = 8  # of a part
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,28 @@ class Implicit:
         for product in tables.backward_products(geo, self.tile, self.kind.each):
             self._multiply(dy, w, dx, product, geo, last)
 
+    def backward_weights(
+        self, x: Array, dy: Array, dw: Array, geo: ConvolutionGeometry
+    ) -> None:
+        """dw += dy xᵀ."""
+        geo, kind = in_plane(geo), self.kind
+        product = tables.forward_product(geo, self.tile, 1, False)
+        if not product.shape.columns:
+            return
+        tiles = -(-geo.taps // COLUMNS), product.shape.padded_rows // self.tile
+        slabs = -(-product.shape.columns // (tables.WORDS * kind.each))
+        each = _slabs_of_part(slabs, prod(tiles) * geo.group)
+        count = -(-slabs // each)
+        parts = cupy.empty((count, dw.size), cupy.float32)
+        numbers = map(i32, (geo.taps, geo.group, each))
+        kind.kernels.launch(
+            f"correlate_{kind.precision}_{self.tile}",
+            (*tiles, geo.group * count),
+            (kind.threads[self.tile],),
+            (x, dy, product.table, parts, *numbers),
+        )
+        add_parts(parts, dw)
+
     def _multiply(
         self,
         source: Array,
@@ -123,3 +149,9 @@ class Implicit:
         is_even = positions % self.kind.width == 0
         is_aligned = result.data.ptr % ALIGNED == 0
         return VECTORS if product.is_dense and is_even and is_aligned else 0
+
+
+def _slabs_of_part(slabs: int, tiles: int) -> int:
+    """How the positions of a weight gradient are cut into parts, for so many tiles."""
+    parts = max(1, BLOCKS // tiles)
+    return max(LEAST_SLABS, -(-slabs // parts))

@@ -7,11 +7,7 @@
 
 template <int BYTES>
 __device__ __forceinline__ void copy_words(void* to, const void* from, bool inside) {
-  if (inside) {
-    __pipeline_memcpy_async(to, from, BYTES);
-  } else {
-    for (int i = 0; i < BYTES / 4; ++i) static_cast<float*>(to)[i] = 0.0f;
-  }
+  __pipeline_memcpy_async(to, from, BYTES, inside ? 0 : BYTES);
 }
 
 __device__ __forceinline__ void wait_for_copies() {

@@ -1,5 +1,5 @@
 // Convolution in float32: outputs, and gradients of inputs.
-#include "implicit.cuh"
+#include "weight_gradient.cuh"
 #include "packing.cuh"
 
 // y = weights * source, finished. Grid: tiles of columns, tiles of rows, groups.
@@ -45,4 +45,19 @@ extern "C" __global__ void fold_terms(const float* __restrict__ bias,
   terms[f] = static_cast<float>(factor);
   terms[filters + f] =
       static_cast<float>(summand * factor + (flags & 8 ? shift[f] : 0.0));
+}
+
+// Parts of the weights' gradient. Grid: tiles of columns, of rows, groups of all parts.
+extern "C" __global__ void __launch_bounds__(256, 2)
+    correlate_fp32_128(const float* __restrict__ x, const float* __restrict__ dy,
+                       const int* __restrict__ table, float* __restrict__ parts,
+                       int elements, int groups, int slabs) {
+  correlate<PlainSums<128, 128>>(x, dy, table, parts, elements, groups, slabs);
+}
+
+extern "C" __global__ void __launch_bounds__(128, 3)
+    correlate_fp32_64(const float* __restrict__ x, const float* __restrict__ dy,
+                      const int* __restrict__ table, float* __restrict__ parts,
+                      int elements, int groups, int slabs) {
+  correlate<PlainSums<64, 128>>(x, dy, table, parts, elements, groups, slabs);
 }

@@ -1,6 +1,6 @@
 // Convolution on tensor cores: as convolution.cu, but what is multiplied is rounded.
 #include "tensor.cuh"
-#include "implicit.cuh"
+#include "weight_gradient.cuh"
 #include "packing.cuh"
 
 extern "C" __global__ void __launch_bounds__(128, 2)
@@ -49,4 +49,32 @@ extern "C" __global__ void pack_fp16(const float* __restrict__ w,
                                      float* __restrict__ packed, int rows, int row_step,
                                      int group_step) {
   pack<TensorSums<Half, 64, 128>>(w, origins, packed, rows, row_step, group_step);
+}
+
+extern "C" __global__ void __launch_bounds__(128, 2)
+    correlate_tf32_128(const float* __restrict__ x, const float* __restrict__ dy,
+                       const int* __restrict__ table, float* __restrict__ parts,
+                       int elements, int groups, int slabs) {
+  correlate<TensorSums<Tf32, 128, 128>>(x, dy, table, parts, elements, groups, slabs);
+}
+
+extern "C" __global__ void __launch_bounds__(128, 3)
+    correlate_tf32_64(const float* __restrict__ x, const float* __restrict__ dy,
+                       const int* __restrict__ table, float* __restrict__ parts,
+                       int elements, int groups, int slabs) {
+  correlate<TensorSums<Tf32, 64, 128>>(x, dy, table, parts, elements, groups, slabs);
+}
+
+extern "C" __global__ void __launch_bounds__(128, 2)
+    correlate_fp16_128(const float* __restrict__ x, const float* __restrict__ dy,
+                       const int* __restrict__ table, float* __restrict__ parts,
+                       int elements, int groups, int slabs) {
+  correlate<TensorSums<Half, 128, 128>>(x, dy, table, parts, elements, groups, slabs);
+}
+
+extern "C" __global__ void __launch_bounds__(128, 3)
+    correlate_fp16_64(const float* __restrict__ x, const float* __restrict__ dy,
+                       const int* __restrict__ table, float* __restrict__ parts,
+                       int elements, int groups, int slabs) {
+  correlate<TensorSums<Half, 64, 128>>(x, dy, table, parts, elements, groups, slabs);
 }

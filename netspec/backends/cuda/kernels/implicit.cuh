@@ -26,6 +26,16 @@ struct Shape {
   int padded_rows;  // of the packed weights: whole tiles
 };
 
+// In shared memory, where its numbers take no registers while they are not used.
+template <class Sums>
+__device__ __forceinline__ const Shape& shape_of(const int* table) {
+  constexpr int NUMBERS = sizeof(Shape) / sizeof(int);
+  __shared__ int numbers[NUMBERS];
+  if (threadIdx.x < NUMBERS) numbers[threadIdx.x] = table[threadIdx.x];
+  __syncthreads();
+  return *reinterpret_cast<const Shape*>(numbers);
+}
+
 constexpr int BELOW = 1 << 20;  // a row below every image
 
 struct Entry {
@@ -50,6 +60,15 @@ struct Position {
     down = rest / shape.wide;
     across = rest - down * shape.wide;
     if (pooled) down = 2 * down + corner / 2, across = 2 * across + corner % 2;
+  }
+
+  // To the position so many further on; none of a window.
+  __device__ __forceinline__ void advance(const Shape& shape, int steps) {
+    across += steps;
+    while (across >= shape.wide) {
+      across -= shape.wide;
+      if (++down == shape.high) down = 0, ++image;
+    }
   }
 };
 
@@ -76,9 +95,6 @@ struct PackedWeights {
       copy_words<16>(&slab.left[word][row], weights + at, true);
     }
   }
-
-  template <class Tile>
-  __device__ __forceinline__ void settle(int, Tile&) const {}
 };
 
 // The right operand: one column a thread, that meets a pixel for each table entry.
@@ -158,62 +174,84 @@ struct Gathered {
   }
 };
 
-// Sum slabs that two operands bring, each while the one before it is summed.
-template <class Sums, class Left, class Right>
-__device__ __forceinline__ void sum_slabs(Sums& sums, Left& left, Right& right,
-                                          int count) {
-  __shared__ Slab<Sums::ROWS, Sums::COLUMNS> slabs[2];
-  for (int number = -1; number < count; ++number) {
-    const auto& slab = slabs[number & 1];
-    auto& next = slabs[(number + 1) & 1];
-    wait_for_copies();
-    __syncthreads();
-#pragma unroll
-    for (int first = 0; first < WORDS; first += PART) {
-      bool more = number + 1 < count;
-      if (more) left.fetch(number + 1, first, next);
-      if (more) right.fetch(number + 1, first, next);
-      if (number >= 0) sums.add(slab, first);
-      if (more) left.settle(first, next), right.settle(first, next);
-    }
-  }
-}
+template <class Sums>
+struct Convolved {
+  PackedWeights<Sums> left;
+  Gathered<Sums> right;
 
-// Where the sums of a block go.
+  template <class Tile>
+  __device__ __forceinline__ void fetch(int number, int first, Tile& slab) {
+    left.fetch(number, first, slab);
+    right.fetch(number, first, slab);
+  }
+
+  template <class Tile>
+  __device__ __forceinline__ void settle(int first, Tile& slab) const {
+    right.settle(first, slab);
+  }
+};
+
+// Where the sums of a block go: begin() says it of a run of neighbouring columns, and
+// store() stores those of one row.
 template <class Sums>
 struct Stored {
   const Shape& shape;
   Epilogue finish;
   float* y;
 
-  __device__ __forceinline__ void operator()(int row, int column,
-                                             const float* sums) const {
-    row += static_cast<int>(blockIdx.y) * Sums::ROWS;
+  struct Run {
+    float* first;  // where the first column's sum goes, of the block's first row
+    int after[Sums::WIDTH];  // and the others' from there
+    int count;               // columns that there are
+  };
+
+  __device__ __forceinline__ Run begin(int column) const {
     column += static_cast<int>(blockIdx.x) * Sums::COLUMNS;
-    int filter = static_cast<int>(blockIdx.z) * shape.rows + min(row, shape.rows - 1);
+    bool pooled = finish.flags & POOLED;
+    Position place(shape, pooled ? column / 4 : column, false);
+    Run run;
+    long long start = at(place);
+    run.first = y + start;
+    run.count = min(shape.columns - column, Sums::WIDTH);
+#pragma unroll
+    for (int i = 0; i < Sums::WIDTH; ++i) {
+      run.after[i] = static_cast<int>(at(place) - start);
+      place.advance(shape, 1);
+    }
+    // Of the two lanes that have a window, the first stores it.
+    if (pooled && column % 4) run.count = 0;
+    return run;
+  }
+
+  __device__ __forceinline__ long long at(const Position& place) const {
+    int h = place.down * shape.out_step_h + shape.out_first_h;
+    int w = place.across * shape.out_step_w + shape.out_first_w;
+    long long filter = static_cast<long long>(place.image) * finish.filters +
+                       static_cast<int>(blockIdx.z) * shape.rows +
+                       static_cast<int>(blockIdx.y) * Sums::ROWS;
+    return (filter * shape.out_h + h) * shape.out_w + w;
+  }
+
+  __device__ __forceinline__ void store(const Run& run, int row,
+                                        const float* sums) const {
+    int number = static_cast<int>(blockIdx.y) * Sums::ROWS + row;
+    int filter = static_cast<int>(blockIdx.z) * shape.rows +
+                 min(number, shape.rows - 1);
     float values[Sums::WIDTH];
 #pragma unroll
     for (int i = 0; i < Sums::WIDTH; ++i) values[i] = finish(sums[i], filter);
-    bool is_there = row < shape.rows && column < shape.columns;
+    float best = finish.flags & POOLED ? largest(values) : 0.0f;
+    if (number >= shape.rows || run.count <= 0) return;
+    float* to = run.first + static_cast<long long>(row) * shape.out_h * shape.out_w;
     if (finish.flags & POOLED) {
-      float best = largest(values);
-      if (is_there && column % 4 == 0) *at(column, filter) = best;
-    } else if (is_there && (finish.flags & VECTORS)) {
-      store(at(column, filter), values);
-    } else if (is_there) {
+      *to = best;
+    } else if (finish.flags & VECTORS) {
+      store_run(to, values);
+    } else {
 #pragma unroll
       for (int i = 0; i < Sums::WIDTH; ++i)
-        if (column + i < shape.columns) *at(column + i, filter) = values[i];
+        if (i < run.count) to[run.after[i]] = values[i];
     }
-  }
-
-  __device__ __forceinline__ float* at(int column, int filter) const {
-    bool pooled = finish.flags & POOLED;
-    Position place(shape, pooled ? column / 4 : column, false);
-    int h = place.down * shape.out_step_h + shape.out_first_h;
-    int w = place.across * shape.out_step_w + shape.out_first_w;
-    long long plane = static_cast<long long>(place.image) * finish.filters + filter;
-    return y + (plane * shape.out_h + h) * shape.out_w + w;
   }
 
   // Of a window, whose four positions are columns in a row: of one thread, or of two.
@@ -221,18 +259,8 @@ struct Stored {
     float best = LOWEST;
 #pragma unroll
     for (int i = 0; i < Sums::WIDTH; ++i) best = larger(best, values[i]);
-    return Sums::LANES_SHARE
-               ? larger(best, __shfl_xor_sync(0xffffffffu, best, 1))
-               : best;
-  }
-
-  static __device__ __forceinline__ void store(float* to, const float (&values)[4]) {
-    *reinterpret_cast<float4*>(to) =
-        make_float4(values[0], values[1], values[2], values[3]);
-  }
-
-  static __device__ __forceinline__ void store(float* to, const float (&values)[2]) {
-    *reinterpret_cast<float2*>(to) = make_float2(values[0], values[1]);
+    return Sums::LANES_SHARE ? larger(best, __shfl_xor_sync(0xffffffffu, best, 1))
+                             : best;
   }
 };
 
@@ -241,12 +269,12 @@ __device__ __forceinline__ void convolve(const float* source, const float* weigh
                                          const int* table, const float* bias,
                                          const float* terms, float* y, int flags) {
   __shared__ Entry entries[2][Gathered<Sums>::ELEMENTS];
-  const Shape& shape = *reinterpret_cast<const Shape*>(table);
+  const Shape& shape = shape_of<Sums>(table);
   auto list = reinterpret_cast<const Entry*>(table + sizeof(Shape) / sizeof(int));
   Sums sums;
-  PackedWeights<Sums> left(weights, shape);
-  Gathered<Sums> right(source, list, shape, flags & POOLED, entries);
-  sum_slabs(sums, left, right, shape.slabs);
+  Convolved<Sums> operands{{weights, shape},
+                           {source, list, shape, (flags & POOLED) != 0, entries}};
+  sum_slabs(sums, operands, shape.slabs);
   Epilogue finish{bias, terms, static_cast<int>(gridDim.z) * shape.rows, flags};
-  sums.each(Stored<Sums>{shape, finish, y});
+  sums.store(Stored<Sums>{shape, finish, y});
 }

@@ -11,47 +11,26 @@ struct MmaSums {
 #if defined(CUDA_HOST_EMULATION)
 
 __device__ inline float tf32_of(float x) {
-  unsigned bits = __float_as_uint(x);
-  if ((bits & 0x7f800000u) == 0x7f800000u) return x;
-  return __uint_as_float((bits + 0x1000u) & ~0x1fffu);
+  return __uint_as_float(cuh_round_to_tf32(x));
 }
 
 __device__ inline float halves_of(float low, float high) {
   _Float16 pair[2] = {static_cast<_Float16>(low), static_cast<_Float16>(high)};
   float word;
-  std::memcpy(&word, pair, sizeof word);
+  __builtin_memcpy(&word, pair, sizeof word);
   return word;
 }
 
-// The lanes of a warp put their words down, meet, and sum what is theirs.
-template <class Number, int EACH>
-__device__ CUH_NOSAN inline void emulated_mma(MmaSums& sums, const float* a,
-                                              const float* b) {
-  struct Words {
-    float a[16][8], b[8][8];
-  };
-  auto& words = *reinterpret_cast<Words*>(cuh_warp_scratch(cuh_next_parity()));
-  int group = cuh_lane() / 4, place = cuh_lane() % 4;
-  for (int i = 0; i < 4; ++i) words.a[group + i % 2 * 8][place + i / 2 * 4] = a[i];
-  for (int i = 0; i < 2; ++i) words.b[place + i * 4][group] = b[i];
-  __syncwarp();
-  for (int i = 0; i < 4; ++i)
-    for (int k = 0; k < 8; ++k) {
-      Number left[EACH], right[EACH];
-      std::memcpy(left, &words.a[group + i / 2 * 8][k], sizeof left);
-      std::memcpy(right, &words.b[k][place * 2 + i % 2], sizeof right);
-      for (int e = 0; e < EACH; ++e)
-        sums.value[i] += static_cast<float>(left[e]) * static_cast<float>(right[e]);
-    }
-}
-
-__device__ inline void mma_tf32(MmaSums& sums, const float* a, const float* b) {
-  emulated_mma<float, 1>(sums, a, b);
-}
-
-__device__ inline void mma_half(MmaSums& sums, const float* a, const float* b) {
-  emulated_mma<_Float16, 2>(sums, a, b);
-}
+#define NETSPEC_MMA(NAME, EMULATED)                                                   \
+  __device__ inline void NAME(MmaSums& sums, const float* a, const float* b) {        \
+    unsigned left[4], right[2];                                                       \
+    for (int i = 0; i < 4; ++i) left[i] = __float_as_uint(a[i]);                      \
+    for (int i = 0; i < 2; ++i) right[i] = __float_as_uint(b[i]);                     \
+    EMULATED(sums.value, left, right);                                                \
+  }
+NETSPEC_MMA(mma_tf32, cuh_mma_m16n8k8_tf32)
+NETSPEC_MMA(mma_half, cuh_mma_m16n8k16_f16)
+#undef NETSPEC_MMA
 
 #else
 

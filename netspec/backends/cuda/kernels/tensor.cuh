@@ -84,15 +84,16 @@ struct TensorSums {
     }
   }
 
-  template <class Use>
-  __device__ __forceinline__ void each(Use use) const {
+  template <class To>
+  __device__ __forceinline__ void store(const To& to) const {
 #pragma unroll
-    for (int j = 0; j < ACROSS; ++j)
+    for (int j = 0; j < ACROSS; ++j) {
+      auto run = to.begin(column + j * 8 + 2 * place);
 #pragma unroll
       for (int i = 0; i < DOWN; ++i)
 #pragma unroll
         for (int n = 0; n < 2; ++n)
-          use(row + i * 16 + group + n * 8, column + j * 8 + 2 * place,
-              &sums[i][j].value[2 * n]);
+          to.store(run, row + i * 16 + group + n * 8, &sums[i][j].value[2 * n]);
+    }
   }
 };

@@ -5,6 +5,8 @@
 // of 32-bit words. Both operands lie reduction-major: word r of column c is at [r][c].
 #pragma once
 
+#include "async.cuh"
+
 constexpr int WORDS = 16;  // rows of a slab
 constexpr int PART = 8;    // rows that are fetched, and summed, at a time
 // Four words after each row: then rows 0, 2, 4, 6 begin eight banks apart, and so do
@@ -50,15 +52,16 @@ struct PlainSums {
     }
   }
 
-  // Call use(row, column, values) for each run of WIDTH sums.
-  template <class Use>
-  __device__ __forceinline__ void each(Use use) const {
+  // Store all sums, WIDTH neighbouring columns at a time.
+  template <class To>
+  __device__ __forceinline__ void store(const To& to) const {
 #pragma unroll
-    for (int i = 0; i < 8; ++i)
+    for (int j = 0; j < 8; j += WIDTH) {
+      auto run = to.begin(column + j / 4 * (COLUMNS / 2));
 #pragma unroll
-      for (int j = 0; j < 8; j += WIDTH)
-        use(row + i % 4 + i / 4 * (ROWS / 2), column + j / 4 * (COLUMNS / 2),
-            &sums[i][j]);
+      for (int i = 0; i < 8; ++i)
+        to.store(run, row + i % 4 + i / 4 * (ROWS / 2), &sums[i][j]);
+    }
   }
 
   static __device__ __forceinline__ void load(const float* from, int step, float* to) {
@@ -68,3 +71,33 @@ struct PlainSums {
     to[4] = high.x, to[5] = high.y, to[6] = high.z, to[7] = high.w;
   }
 };
+
+// Sum slabs, each while the next is fetched. operands.fetch(number, first, slab) begins
+// to fill a part of a slab, and operands.settle(first, slab) does what is left of it.
+template <class Sums, class Operands>
+__device__ __forceinline__ void sum_slabs(Sums& sums, Operands& operands, int count) {
+  __shared__ Slab<Sums::ROWS, Sums::COLUMNS> slabs[2];
+  for (int number = -1; number < count; ++number) {
+    const auto& slab = slabs[number & 1];
+    auto& next = slabs[(number + 1) & 1];
+    bool more = number + 1 < count;
+    wait_for_copies();
+    __syncthreads();
+#pragma unroll
+    for (int first = 0; first < WORDS; first += PART) {
+      if (more) operands.fetch(number + 1, first, next);
+      if (number >= 0) sums.add(slab, first);
+      if (more) operands.settle(first, next);
+    }
+  }
+}
+
+// Store the neighbouring sums of one thread at an aligned place.
+__device__ __forceinline__ void store_run(float* to, const float (&values)[4]) {
+  *reinterpret_cast<float4*>(to) =
+      make_float4(values[0], values[1], values[2], values[3]);
+}
+
+__device__ __forceinline__ void store_run(float* to, const float (&values)[2]) {
+  *reinterpret_cast<float2*>(to) = make_float2(values[0], values[1]);
+}

@@ -1,0 +1,165 @@
+// The weights' gradient as a product of matrices: rows are filters, columns are channels
+// and taps, and the reduction goes over the positions of all images.
+//
+// The positions are cut into parts, whose sums are stored apart and added afterwards in
+// order (sum_parts), so that no two blocks ever add to one number.
+#pragma once
+
+#include "implicit.cuh"
+
+// Both operands. Eight neighbouring threads take eight neighbouring positions of one
+// filter, or of one column, so that they read whole sectors.
+template <class Sums>
+struct Correlated {
+  static constexpr int LINES = Sums::THREADS / PART;  // that are fetched at a time
+  static constexpr int LEFT = Sums::ROWS / LINES, RIGHT = Sums::COLUMNS / LINES;
+  static constexpr int HELD = Sums::EACH == 1 ? 0 : Sums::EACH;
+
+  const float *dy, *x;   // of the first row, and of the group
+  const Entry* entries;  // of the block's columns
+  const Shape& shape;
+  int image;  // values of dy in one image
+  int rows;   // of the block
+  int position, end;
+  Position at;  // this thread's next position
+  float held_left[LEFT * HELD + 1], held_right[RIGHT * HELD + 1];
+
+  static __device__ __forceinline__ int lane() {
+    return static_cast<int>(threadIdx.x) % PART;
+  }
+
+  static __device__ __forceinline__ int line(int i) {
+    return static_cast<int>(threadIdx.x) / PART + i * LINES;
+  }
+
+  template <class Tile>
+  __device__ __forceinline__ void fetch(int, int first, Tile& slab) {
+    if constexpr (Sums::EACH == 1) {
+      visit(
+          [&](int i, const float* from, bool inside) {
+            copy_words<4>(&slab.left[first + lane()][line(i)], from, inside);
+          },
+          [&](int i, const float* from, bool inside) {
+            copy_words<4>(&slab.right[first + lane()][line(i)], from, inside);
+          });
+    } else {
+#pragma unroll
+      for (int half = 0; half < 2; ++half)
+        visit(
+            [&](int i, const float* from, bool inside) {
+              held_left[2 * i + half] = inside ? __ldg(from) : 0.0f;
+            },
+            [&](int i, const float* from, bool inside) {
+              held_right[2 * i + half] = inside ? __ldg(from) : 0.0f;
+            });
+    }
+  }
+
+  // Words that copies could not make.
+  template <class Tile>
+  __device__ __forceinline__ void settle(int first, Tile& slab) const {
+    if constexpr (Sums::EACH == 2) {
+#pragma unroll
+      for (int i = 0; i < LEFT; ++i)
+        slab.left[first + lane()][line(i)] =
+            Sums::word(held_left[2 * i], held_left[2 * i + 1]);
+#pragma unroll
+      for (int i = 0; i < RIGHT; ++i)
+        slab.right[first + lane()][line(i)] =
+            Sums::word(held_right[2 * i], held_right[2 * i + 1]);
+    }
+  }
+
+  // Call the two with what meets this thread's position, and go on to its next.
+  template <class Left, class Right>
+  __device__ __forceinline__ void visit(Left left, Right right) {
+    int plane = shape.high * shape.wide;
+    const float* above = dy + static_cast<long long>(at.image) * image +
+                         at.down * shape.wide + at.across;
+#pragma unroll
+    for (int i = 0; i < LEFT; ++i) {
+      bool inside = position < end && line(i) < rows;
+      left(i, inside ? above + line(i) * plane : dy, inside);
+    }
+    int h = at.down * shape.step_h + shape.first_h;
+    int w = at.across * shape.step_w + shape.first_w;
+    if (position >= end) h = BELOW;
+    const float* source = x + static_cast<long long>(at.image) * shape.source_image;
+    int origin = at.down * shape.step_h * shape.source_w +
+                 shape.first_h * shape.source_w + w;
+#pragma unroll
+    for (int i = 0; i < RIGHT; ++i) {
+      const Entry& entry = entries[line(i)];
+      bool inside = entry.inside(h, w, shape.source_h, shape.source_w);
+      right(i, inside ? source + (origin + entry.offset) : x, inside);
+    }
+    position += PART;
+    at.advance(shape, PART);
+  }
+};
+
+// Sums of one part: parts are (filters, elements) numbers each, one after another.
+template <class Sums>
+struct StoredPart {
+  float* part;
+  int rows, elements;
+
+  __device__ __forceinline__ int begin(int column) const {
+    return static_cast<int>(blockIdx.x) * Sums::COLUMNS + column;
+  }
+
+  __device__ __forceinline__ void store(int column, int row, const float* sums) const {
+    row += static_cast<int>(blockIdx.y) * Sums::ROWS;
+    if (row >= rows || column >= elements) return;
+    float values[Sums::WIDTH];
+#pragma unroll
+    for (int i = 0; i < Sums::WIDTH; ++i) values[i] = sums[i];
+    float* to = part + static_cast<long long>(row) * elements + column;
+    if (elements % Sums::WIDTH == 0) {
+      store_run(to, values);
+    } else {
+#pragma unroll
+      for (int i = 0; i < Sums::WIDTH; ++i)
+        if (column + i < elements) to[i] = values[i];
+    }
+  }
+};
+
+// Grid: tiles of columns, tiles of rows, groups of all parts.
+template <class Sums>
+__device__ __forceinline__ void correlate(const float* x, const float* dy,
+                                          const int* table, float* parts, int elements,
+                                          int groups, int slabs) {
+  __shared__ Entry entries[Sums::COLUMNS];
+  const Shape& shape = shape_of<Sums>(table);
+  auto list = reinterpret_cast<const Entry*>(table + sizeof(Shape) / sizeof(int));
+  int first = static_cast<int>(blockIdx.x) * Sums::COLUMNS;
+  for (int i = static_cast<int>(threadIdx.x); i < Sums::COLUMNS; i += Sums::THREADS)
+    entries[i] = list[min(first + i, elements)];  // which is padding, behind the last
+  int part = static_cast<int>(blockIdx.z) / groups;
+  int group = static_cast<int>(blockIdx.z) % groups;
+  int start = part * slabs * WORDS * Sums::EACH;
+  int end = min(start + slabs * WORDS * Sums::EACH, shape.columns);
+  int position = start + static_cast<int>(threadIdx.x) % PART;
+  int row = static_cast<int>(blockIdx.y) * Sums::ROWS;
+  int plane = shape.high * shape.wide;
+  int filter = group * shape.rows + row;
+  Sums sums;
+  Correlated<Sums> operands{
+      dy + static_cast<long long>(filter) * plane,
+      x + static_cast<long long>(group) * shape.source_group,
+      entries,
+      shape,
+      groups * shape.rows * plane,
+      shape.rows - row,
+      position,
+      end,
+      Position(shape, position, false),
+      {},
+      {}};
+  __syncthreads();
+  sum_slabs(sums, operands, slabs);
+  long long filters = static_cast<long long>(part) * groups + group;
+  sums.store(StoredPart<Sums>{parts + filters * shape.rows * elements, shape.rows,
+                              elements});
+}
