@@ -22,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("net", metavar="NET", help="prototxt or caffemodel")
     add("--batch", type=int, metavar="N", help="another global batch size")
     add("--observed", action="store_true", help="give every blob memory of its own")
+    add("--recompute", action="store_true",
+        help="compute again what backward needs instead of keeping it")  # fmt: skip
     add(
         "--memory",
         metavar="SIZE",
@@ -83,18 +85,31 @@ def _builder(args: argparse.Namespace) -> Any:
 
 
 def _memory(args: argparse.Namespace, build: Any) -> tuple[dict[str, Any], str]:
+    from netspec.backends import open_device
+    from netspec.errors import UsageError
     from netspec.plan import make_plan
     from netspec.plan.budget import largest_batch, need_of
     from netspec.report.plan import memory_text, slots
 
-    backward = args.phase == "train"
-    plan = make_plan(build(args.batch), not args.observed, backward)
+    if args.recompute and args.observed:
+        raise UsageError(
+            "--recompute and --observed exclude each other.", "Give one of them."
+        )
+    ops = open_device("cpu")
+
+    def lay_out(graph: Any) -> Any:
+        backward = args.phase == "train"
+        return make_plan(
+            graph, not args.observed, backward, ops=ops, recompute=args.recompute
+        )
+
+    plan = lay_out(build(args.batch))
     need = need_of(plan)
     value = {"name": plan.graph.name, "slots": slots(plan), **asdict(need)}
     text = memory_text(plan, need)
     if args.memory:
         memory = _size(args.memory)
-        batch = largest_batch(build, memory, not args.observed, backward)
+        batch = largest_batch(lambda n: lay_out(build(n)), memory)
         value |= {"memory": memory, "largest_batch": batch}
         text += f"\nlargest batch that fits {args.memory}: {batch or 'none'}"
     return value, text

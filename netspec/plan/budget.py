@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netspec.graph import Graph
 from netspec.plan.arena import graph_layout
-from netspec.plan.plan import Plan, make_plan
+from netspec.plan.plan import Plan
 
 FLOAT = 4  # bytes
 MOST = 1 << 20  # no larger batch is tried
@@ -39,18 +38,15 @@ def need_of(plan: Plan, histories: int = 1) -> Need:
     return Need(arena, (1 + histories) * arena if plan.backward else 0, plan.bytes)
 
 
-def largest_batch(
-    build: Callable[[int], Graph], memory: int, lean: bool, backward: bool
-) -> int:
+def largest_batch(plan: Callable[[int], Plan], memory: int) -> int:
     """The largest batch whose net fits into *memory* bytes; 0: none does.
 
     Args:
-        build: makes the graph for a batch.
+        plan: makes the plan for a batch.
     """
 
     def fits(batch: int) -> bool:
-        plan = make_plan(build(batch), lean, backward)
-        return need_of(plan).total <= memory
+        return need_of(plan(batch)).total <= memory
 
     if not fits(1):
         return 0

@@ -23,6 +23,14 @@ def test_memory_of_vgg11(capsys):
     assert block == fits["block"]
 
 
+def test_recomputing_takes_less_memory(capsys):
+    peaks = []
+    for option in ([], ["--recompute"]):
+        assert main(["plan", NET, "--batch", "32", "--json", "-", *option]) == 0
+        peaks.append(json.loads(capsys.readouterr().out)["block"])
+    assert peaks[1] < 0.8 * peaks[0]
+
+
 def test_ranks_of_vgg11(capsys):
     main(["plan", NET, "--batch", "256", "--ranks", "1024", "--json", "-"])
     rows = json.loads(capsys.readouterr().out)["ranks"]
@@ -57,6 +65,7 @@ def test_measured_times_and_a_measured_link(tmp_path, capsys):
             "'8GiB!' is no size.\n  Write 8GiB, 500MB or a number.",
         ),
         (["--memory", "0"], "'0' is no size."),
+        (["--recompute", "--observed"], "--recompute and --observed exclude"),
         (["--memory", "1.2.3k"], "'1.2.3k' is no size."),
         (
             ["--ranks", "2", "--device", "h200"],

@@ -33,12 +33,15 @@ def test_a_net_that_is_only_tested_has_no_gradients():
 @pytest.mark.parametrize("lean", [True, False])
 @pytest.mark.parametrize("batch", [1, 2, 13, 100])
 def test_the_largest_batch_fits_and_the_next_does_not(lean, batch):
-    memory = need_of(make_plan(graph_of(batch), lean)).total
-    found = largest_batch(graph_of, memory, lean, backward=True)
+    def plan(n):
+        return make_plan(graph_of(n), lean)
+
+    memory = need_of(plan(batch)).total
+    found = largest_batch(plan, memory)
     assert found >= batch
-    assert need_of(make_plan(graph_of(found), lean)).total <= memory
-    assert need_of(make_plan(graph_of(found + 1), lean)).total > memory
+    assert need_of(plan(found)).total <= memory
+    assert need_of(plan(found + 1)).total > memory
 
 
 def test_nothing_fits():
-    assert largest_batch(graph_of, 1000, lean=True, backward=True) == 0
+    assert largest_batch(lambda n: make_plan(graph_of(n), lean=True), 1000) == 0
