@@ -14,6 +14,7 @@ from netspec.shapes import Shape
 from netspec.spec import Located
 
 _SOURCES = {
+    "AnnotatedData": "data_param",
     "Data": "data_param",
     "ImageData": "image_data_param",
     "HDF5Data": "hdf5_data_param",

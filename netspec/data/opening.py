@@ -10,6 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from netspec.data.augment import Augment, is_own
+from netspec.data.boxes.reader import BoxReader
+from netspec.data.boxes.records import AnnotatedRecords
+from netspec.data.boxes.transform import BoxTransform
 from netspec.data.database import Database, check_is_database
 from netspec.data.decode import Channels
 from netspec.data.hdf5 import Hdf5Files
@@ -78,6 +81,25 @@ def _data(request: Request) -> Opened:
     return opened._replace(prefetch=param.prefetch)
 
 
+@OPENERS("AnnotatedData")
+def _annotated_data(request: Request) -> Opened:
+    layer, param = request.layer, request.layer.data_param
+    path = request.path("data_param.source", param.source)
+    batch = _batch(param.batch_size, "data_param")
+    transform = BoxTransform.of(
+        layer.transform_param,
+        layer.annotated_data_param,
+        request.training,
+        request.key("transform"),
+        request.root,
+    )
+    boxes = layer.annotated_data_param.HasField("anno_type")
+    source = AnnotatedRecords(path, _channels(layer.transform_param), boxes)
+    reader = BoxReader(source, transform, len(layer.top), batch)
+    order = _order(request, param, len(source))
+    return Opened(reader, order, batch, param.workers, param.prefetch)
+
+
 def _channels(param: TransformationParameter) -> Channels:
     if param.force_color and param.force_gray:
         raise SpecError(
@@ -123,13 +145,18 @@ def _pictures(
     transform = _transformation(request)
     tops = len(request.layer.top)
     reader = PictureReader(source, transform, tops, param.replace_bad)
-    size = len(source)
-    order = Order(
-        size,
-        skipped(request.key("rand_skip"), param.rand_skip) if param.rand_skip else 0,
-        shuffled(request.key("shuffle"), size) if param.shuffle else None,
-    )
+    order = _order(request, param, len(source))
     return Opened(reader, order, _batch(param.batch_size, message), param.workers)
+
+
+def _order(
+    request: Request, param: DataParameter | ImageDataParameter, size: int
+) -> Order:
+    skip = 0
+    if param.rand_skip:
+        skip = skipped(request.key("rand_skip"), param.rand_skip)
+    permute = shuffled(request.key("shuffle"), size) if param.shuffle else None
+    return Order(size, skip, permute)
 
 
 def _transformation(request: Request) -> Transformation:

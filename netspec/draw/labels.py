@@ -61,6 +61,6 @@ def output_label(layer: LayerParameter) -> str:
         return str(layer.convolution_param.num_output)
     if layer.type == "InnerProduct":
         return str(layer.inner_product_param.num_output)
-    if layer.type == "Data":
+    if layer.type in ("AnnotatedData", "Data"):
         return f"Batch {layer.data_param.batch_size}"
     return ""

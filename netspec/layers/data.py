@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from netspec.errors import OpenShapeError, SpecError
 from netspec.layers.base import Shapes, at_least, between, exactly, layer
-from netspec.layers.source import Source, positive
+from netspec.layers.source import Source, positive, refuse_ssd
 from netspec.proto import TransformationParameter
 from netspec.shapes import Shape, describe
 
@@ -23,6 +23,7 @@ class Images(Source):
         """Read the batch size."""
         self.settings: Any = getattr(self.proto, self.param)
         self.batch = positive(self.settings.batch_size, f"{self.param}.batch_size")
+        refuse_ssd(self.proto.transform_param)
 
     @property
     def crop(self) -> int:

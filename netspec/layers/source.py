@@ -6,6 +6,7 @@ from typing import Any
 
 from netspec.errors import SpecError
 from netspec.layers.base import Layer, Run, exactly
+from netspec.proto import TransformationParameter
 
 
 class Source(Layer):
@@ -51,3 +52,29 @@ def positive(value: int, field: str) -> int:
         name = field.rsplit(".", 1)[-1]
         raise SpecError(f"{name} is {value}.", "Give a number above 0.", field=field)
     return value
+
+
+_SSD = (
+    "distort_param",
+    "expand_param",
+    "resize_param",
+    "crop_h",
+    "crop_w",
+    "emit_constraint",
+)
+
+
+def refuse_ssd(transform: TransformationParameter) -> None:
+    """Refuse what only AnnotatedData does to pictures.
+
+    Raises:
+        SpecError: names the field.
+    """
+    for name in _SSD:
+        if transform.HasField(name):
+            raise SpecError(
+                f"{name} is obeyed by AnnotatedData alone.",
+                "Remove it; short_side, area_min, rotation, brightness and their like "
+                "do the same here.",
+                field=f"transform_param.{name}",
+            )

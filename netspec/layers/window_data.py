@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.errors import SpecError
 from netspec.layers.base import Shapes, exactly, layer
-from netspec.layers.source import Source, positive
+from netspec.layers.source import Source, positive, refuse_ssd
 from netspec.registry import suggest
 
 PREFIX = "window_data_param"
@@ -26,6 +26,7 @@ class WindowData(Source):
         """Read window_data_param and transform_param."""
         message, transform = self.proto.window_data_param, self.proto.transform_param
         self.batch = positive(message.batch_size, f"{PREFIX}.batch_size")
+        refuse_ssd(transform)
         self.crop = self._crop_size()
         if 2 * message.context_pad >= self.crop:
             raise SpecError(

@@ -9,13 +9,14 @@ from netspec.spec.view import Finding, View
 
 # Data layers, and the settings that hold batch_size.
 SETTINGS = {
+    "AnnotatedData": "data_param",
     "Data": "data_param",
     "ImageData": "image_data_param",
     "WindowData": "window_data_param",
     "HDF5Data": "hdf5_data_param",
     "MemoryData": "memory_data_param",
 }
-_TRANSFORMED = ("Data", "ImageData", "WindowData")
+_TRANSFORMED = ("AnnotatedData", "Data", "ImageData", "WindowData")
 _MOVED = ("scale", "mean_file", "crop_size", "mirror")
 _SAME = ("scale", "mean_file", "mean_value")
 

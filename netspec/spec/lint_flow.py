@@ -8,7 +8,7 @@ from netspec.proto import TRAIN
 from netspec.spec.view import LEARNED, Finding, View, is_loss, scales_itself
 
 _SINKS = {"Accuracy", "Silence", "HDF5Output", "Python"}
-_DATA = {"Data", "ImageData", "HDF5Data", "WindowData"}
+_DATA = {"AnnotatedData", "Data", "ImageData", "HDF5Data", "WindowData"}
 _INSIDE = {"SoftmaxWithLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
 
 

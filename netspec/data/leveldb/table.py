@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from netspec.data.leveldb.kernels import unsnappy
-from netspec.data.leveldb.wire import file_error, masked_sum, varint
+from netspec.data.leveldb.wire import file_error, masked_sum
 from netspec.data.mdb_pages import map_file
+from netspec.data.varint import varint
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48

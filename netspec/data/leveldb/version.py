@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from netspec.data.leveldb.log import log_records
-from netspec.data.leveldb.wire import file_error, prefixed, varint
+from netspec.data.leveldb.wire import file_error, prefixed
+from netspec.data.varint import varint
 from netspec.errors import DataError
 
 COMPARATOR = b"leveldb.BytewiseComparator"

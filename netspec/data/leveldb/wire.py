@@ -1,4 +1,4 @@
-"""The numbers, checksums and errors that the files of a LevelDB have in common."""
+"""The strings, checksums and errors that the files of a LevelDB have in common."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from netspec.data.leveldb.kernels import crc32c
+from netspec.data.varint import varint
 from netspec.errors import DataError
 
 DAMAGED = (
@@ -14,28 +15,11 @@ DAMAGED = (
 )
 _MASK = 0xA282EAD8  # LevelDB stores sums rotated by 15 bits, and this added
 _WORD = 0xFFFFFFFF
-_MOST_BITS = 63
 
 
 def file_error(path: Path, what: str, remedy: str = DAMAGED) -> DataError:
     """The error that says something about one file of a database."""
     return DataError(f"database file '{path}' {what}", remedy)
-
-
-def varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
-    """The number that begins at *at*, and where it ends.
-
-    Raises:
-        IndexError: *data* ends before it does.
-    """
-    value = 0
-    for shift in range(0, _MOST_BITS + 1, 7):
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise IndexError("a number of more than ten bytes")
 
 
 def prefixed(data: bytes | memoryview, at: int) -> tuple[bytes, int]:

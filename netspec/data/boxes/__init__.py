@@ -1,0 +1,1 @@
+"""Images with the boxes of their objects: records, SSD's transformation, batches."""
