@@ -1,6 +1,8 @@
 """Time each layer of a net, forward and backward, on numbers that netspec makes up.
 
-Medians over the iterations; a first iteration, which compiles, is not counted. With
+Medians over the iterations; a first iteration, which compiles, is not counted. Rates
+count the multiplications of a layer's definition; algorithms that need fewer may exceed
+the machine's peak, which is measured by products of matrices. With
 --data the input alone is timed: reading, decoding and transforming of batches.
 """
 
@@ -119,30 +121,41 @@ def _net(args: argparse.Namespace) -> Any:
 
 
 def as_table(timing: Any) -> str:
-    """Milliseconds and rates, layer by layer."""
+    """Milliseconds, rates and shares of the machine's peak, layer by layer."""
     from netspec.report.table import table
 
     rows = [
         (t.name, t.type, _ms(t.forward), _ms(t.backward),
-         _rate(t.forward_macs, t.forward), _rate(t.backward_macs, t.backward))
+         *_rates(t.forward_macs, t.forward, timing.peak),
+         *_rates(t.backward_macs, t.backward, timing.peak))
         for t in timing.layers
     ]  # fmt: skip
     ahead = sum(t.forward_macs for t in timing.layers)
     back = sum(t.backward_macs for t in timing.layers)
     rows.append(
         ("total", "", _ms(timing.forward), _ms(timing.backward),
-         _rate(ahead, timing.forward), _rate(back, timing.backward))
+         *_rates(ahead, timing.forward, timing.peak),
+         *_rates(back, timing.backward, timing.peak))
     )  # fmt: skip
-    head = ("layer", "type", "forward ms", "backward ms", "GFLOP/s", "GFLOP/s back")
+    head = (
+        "layer", "type", "forward ms", "backward ms",
+        "GFLOP/s", "of peak", "GFLOP/s back", "of peak",
+    )  # fmt: skip
     step = timing.forward + timing.backward
-    foot = f"batch {timing.batch}: {timing.batch / step:.1f} images/s"
-    return table(head, rows, right=(2, 3, 4, 5), ruled=True) + "\n" + foot
+    foot = (
+        f"batch {timing.batch}: {timing.batch / step:.1f} images/s; peak "
+        f"{2e-9 * timing.peak:.0f} GFLOP/s, of a product of matrices in float32"
+    )
+    return table(head, rows, right=(2, 3, 4, 5, 6, 7), ruled=True) + "\n" + foot
 
 
 def _ms(seconds: float) -> str:
     return f"{1e3 * seconds:.3f}" if seconds else ""
 
 
-def _rate(macs: int, seconds: float) -> str:
-    """Achieved GFLOP/s, a multiply and an add counting as two."""
-    return f"{2e-9 * macs / seconds:.1f}" if macs and seconds else ""
+def _rates(macs: int, seconds: float, peak: float) -> tuple[str, str]:
+    """Achieved GFLOP/s, a multiply and an add counting as two, and their share."""
+    if not (macs and seconds):
+        return "", ""
+    rate = macs / seconds
+    return f"{2e-9 * rate:.1f}", f"{100 * rate / peak:.0f} %"

@@ -32,12 +32,14 @@ class Timing:
         layers: in order of the forward pass.
         forward, backward: medians of whole passes, in seconds.
         batch: rows of the first source.
+        peak: multiply-accumulates a second; see :func:`product_rate`.
     """
 
     layers: list[LayerTime]
     forward: float
     backward: float
     batch: int
+    peak: float
 
 
 def fill_inputs(net: Net, seed: int = 0) -> None:
@@ -50,6 +52,21 @@ def fill_inputs(net: Net, seed: int = 0) -> None:
                 data[...] = 0
                 if t == 0 and data.ndim > 1:
                     normal_fill(Key(seed, f"{top}/time"), data, 0.0, 50.0)
+
+
+def product_rate(ops: Any, size: int = 1024, rounds: int = 10) -> float:
+    """Multiply-accumulates a second of the quickest of some products of two square
+    matrices: what this machine can be brought to, to measure layers by.
+
+    Algorithms that multiply less than the definition of a layer says exceed it.
+    """
+    a, b, c = (ops.zeros((size, size), "float32") for _ in range(3))
+    spans = []
+    for _ in range(rounds):
+        start = ops.mark()
+        ops.inner_product_forward(a, b, None, c)
+        spans.append((start, ops.mark()))
+    return float(size**3 / min(ops.seconds(*span) for span in spans))
 
 
 def time_net(net: Net, iterations: int, on_iteration: Callable[[], None]) -> Timing:
@@ -87,7 +104,8 @@ def _timing(
     ]
     source = next(net.graph.sources, None)
     batch = source.top_shapes[0][0] if source and source.top_shapes[0] else 1
-    return Timing(layers, median(map(sum, forward)), median(map(sum, backward)), batch)
+    whole = median(map(sum, forward)), median(map(sum, backward))
+    return Timing(layers, *whole, batch, product_rate(net.ops))
 
 
 def _layer_time(node: Node, forward: float, backward: float) -> LayerTime:

@@ -175,4 +175,8 @@ def test_time_gives_every_layer(folder: Path, capsys) -> None:
     timing = json.loads((folder / "t").read_text())
     assert [layer["name"] for layer in timing["layers"]] == ["x", "c"]
     assert timing["batch"] == 2
-    assert "images/s" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "images/s" in shown
+    layer = timing["layers"][1]
+    share = 100 * layer["forward_macs"] / layer["forward"] / timing["peak"]
+    assert f"{share:.0f} %" in shown
