@@ -61,7 +61,7 @@ def blas_threads():
 
 def test_blas_has_one_thread_inside_and_its_own_number_after(four):
     before, inside = blas_threads(), []
-    share(lambda *args: inside.extend(blas_threads()), 1)
+    share(lambda *args: inside.extend(blas_threads()), 1, blas=True)
     assert set(inside) == {1}
     assert blas_threads() == before
 

@@ -59,7 +59,7 @@ def _multiply(a: Array, b: Array, bias: Array, c: Array, add: bool) -> None:
     """c = a b + bias, added to what c holds where *add*."""
     tiles = -(-c.shape[0] // TILE_ROWS) * -(-c.shape[1] // TILE_COLUMNS)
     work = c.size * a.shape[1]
-    share(_tiles, tiles, a, b, bias, c, add, work=work)
+    share(_tiles, tiles, a, b, bias, c, add, work=work, blas=True)
 
 
 @njit(nogil=True, cache=True)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from queue import SimpleQueue
 from typing import Any
 
@@ -50,6 +50,7 @@ def share(
     *args: Any,
     workspace: int = 0,
     work: int = LEAST_WORK * 64,
+    blas: bool = False,
 ) -> None:
     """Run *tasks* tasks of *kernel* over the workers; returns when all are done.
 
@@ -57,6 +58,7 @@ def share(
         kernel: takes (counter, tasks, workspace, *args); see the module.
         workspace: float32 values that each worker's own scratch must hold.
         work: multiply-adds of all tasks together, roughly.
+        blas: whether *kernel* calls BLAS, whose own threads must rest meanwhile.
     """
     counter = np.zeros(1, np.int64)
 
@@ -64,7 +66,7 @@ def share(
         kernel(counter, tasks, buffer("workspace", workspace), *args)
 
     helpers = min(count(), tasks, 1 + work // LEAST_WORK) - 1
-    with _BLAS.single_threaded():
+    with _BLAS.single_threaded() if blas else nullcontext():
         _CREW.run(run, helpers)
 
 
