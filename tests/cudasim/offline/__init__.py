@@ -1,0 +1,1 @@
+"""What NVIDIA's compiler makes of the kernels, found out without a GPU."""
