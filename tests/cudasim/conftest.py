@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cudasim import emulator
+from tests.cudasim.harness import Machine
 from tests.cudasim.standin import World, install
 
 
@@ -29,3 +30,24 @@ def checked(compiler: None) -> Iterator[World]:
     """The same; every access of every kernel is checked."""
     with install(mode="check") as world:
         yield world
+
+
+@pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
+def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """Where the tests of operations run."""
+    if request.param == "gpu":
+        _need_gpu()
+        yield Machine(None)
+    else:
+        request.getfixturevalue("compiler")
+        with install() as world:
+            yield Machine(world)
+
+
+def _need_gpu() -> None:
+    try:
+        import cupy
+
+        cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:
+        pytest.skip(f"no GPU: {str(error).splitlines()[0]}")

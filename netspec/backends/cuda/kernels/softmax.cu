@@ -14,7 +14,7 @@ extern "C" __global__ void softmax_rows(const float* x, float* y, long long rows
   if (row >= rows) return;  // a whole warp, or none of the block
   x += row * classes;
   y += row * classes;
-  float most = x[0];
+  float most = -INFINITE;
   for (int k = threadIdx.x; k < classes; k += blockDim.x)
     most = x[k] > most || x[k] != x[k] ? x[k] : most;
   most = row_max(most);
