@@ -58,6 +58,20 @@ _TRANSFORM = (
 EXAMPLES = {
     "AbsVal": Example(_IMAGE, "y"),
     "Accuracy": Example(_SCORES, "accuracy", "accuracy_param { top_k: 2 }", "test"),
+    "AnnotatedData": Example(
+        "",
+        "data, label",
+        """transform_param { mirror: true mean_value: 104
+        resize_param { height: 300 width: 300 interp_mode: LINEAR interp_mode: AREA }
+        distort_param { brightness_prob: 0.5 brightness_delta: 32 hue_prob: 0.5
+        hue_delta: 18 } expand_param { prob: 0.5 max_expand_ratio: 4 }
+        emit_constraint { emit_type: CENTER } }
+        data_param { source: "voc_train_lmdb" batch_size: 8 backend: LMDB }
+        annotated_data_param { batch_sampler { max_sample: 1 max_trials: 1 }
+        batch_sampler { sampler { min_scale: 0.3 max_scale: 1 min_aspect_ratio: 0.5
+        max_aspect_ratio: 2 } sample_constraint { min_jaccard_overlap: 0.5 }
+        max_sample: 1 max_trials: 50 } }""",
+    ),
     "ArgMax": Example(_IMAGE, "best", "argmax_param { axis: 1 }", "test"),
     "Axpy": Example("a 2x3, x 2x3x5x4, z 2x3x5x4", "y"),
     "BN": Example(_IMAGE, "y", "bn_param { momentum: 0.95 }"),
@@ -94,6 +108,12 @@ EXAMPLES = {
         _IMAGE,
         "y",
         f"convolution_param {{ num_output: 3 kernel_size: 3 group: 3 {_FILL} }}",
+    ),
+    "DetectionEvaluate": Example(
+        "boxes 1x1x10x7, label 2x1x4x8",
+        "precision",
+        "detection_evaluate_param { num_classes: 3 overlap_threshold: 0.5 }",
+        "test",
     ),
     "DetectionOutput": Example(
         "loc 1x24, conf 1x18, priors 1x2x24",
@@ -161,6 +181,15 @@ EXAMPLES = {
         "",
         "data, label",
         "memory_data_param { batch_size: 4 channels: 3 height: 8 width: 6 }",
+    ),
+    "MultiBoxLoss": Example(
+        "loc 2x24, conf 2x18, priors 1x2x24, label 2x1x4x8",
+        "loss",
+        """propagate_down: true propagate_down: true propagate_down: false
+        propagate_down: false loss_param { normalization: VALID }
+        multibox_loss_param { num_classes: 3 code_type: CENTER_SIZE
+        overlap_threshold: 0.5 neg_pos_ratio: 3 neg_overlap: 0.5
+        mining_type: MAX_NEGATIVE }""",
     ),
     "MultinomialLogisticLoss": Example("prob 4x5, label 4", "loss"),
     "Normalize": Example(

@@ -21,7 +21,7 @@ PREDICTIONS: dict[str, str | None] = {
 }
 
 # Layers that only measure, or only throw away.
-MEASURES = frozenset({"Accuracy", "Silence", "HDF5Output"})
+MEASURES = frozenset({"Accuracy", "DetectionEvaluate", "Silence", "HDF5Output"})
 
 # Names of the new layers, as Caffe's own deploy files have them.
 NAMES = {"Softmax": "prob", "Sigmoid": "prob"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netspec.errors import NetspecError, SpecError
+from netspec.errors import NetspecError, OpenShapeError, SpecError
 from netspec.graph.draft import Draft
 from netspec.graph.gradients import Flow, mark_gradients
 from netspec.graph.graph import Graph, Node
@@ -167,13 +167,22 @@ class _Builder:
     def _top_shapes(self, layer: Layer, bottom: Shapes) -> Shapes:
         if not layer.is_source:
             return layer.infer_shapes(bottom)
-        given = self.feeding.sources.get(layer.name)
-        shapes = given if given is not None else layer.infer_shapes(bottom)
-        shapes = tuple(
-            self.feeding.inputs.get(name, shape)
-            for name, shape in zip(layer.proto.top, shapes)
-        )
+        told, names = self.feeding.inputs, layer.proto.top
+        shapes = self._source_shapes(layer, bottom)
+        shapes = tuple(told.get(name, shape) for name, shape in zip(names, shapes))
         return tuple(_cut(shape, self.feeding.shards) for shape in shapes)
+
+    def _source_shapes(self, layer: Layer, bottom: Shapes) -> Shapes:
+        given = self.feeding.sources.get(layer.name)
+        if given is not None:
+            return given
+        try:
+            return layer.infer_shapes(bottom)
+        except OpenShapeError:
+            told, names = self.feeding.inputs, layer.proto.top
+            if not all(name in told for name in names):
+                raise
+            return tuple(told[name] for name in names)
 
     def _check_names(self, layer: Layer) -> None:
         """A top may only take the name of an existing blob where it overwrites it."""

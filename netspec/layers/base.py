@@ -178,6 +178,7 @@ class Layer:
     fills_itself: ClassVar[bool] = False  # a source that nobody needs to feed
     resizes: ClassVar[bool] = False  # data decides the tops' shapes: see `Run.resize`
     runs_code: ClassVar[bool] = False  # the file names code: see `layers.python`
+    judges: ClassVar[bool] = False  # a test reports `judge` of its tops, not their mean
     # Only so many of the first bottoms get a gradient unasked; None: all.
     open_bottoms: ClassVar[int | None] = None
     # What backward reads beside diffs, parameters and scratch; may depend on the file.
@@ -273,6 +274,10 @@ class Layer:
 
     def gather(self, ops: Any, run: Run, found: Sequence[Array]) -> None:
         """Add statistics to the parameters, as forward does with what it finds."""
+
+    def judge(self, rows: Array) -> Array:
+        """What a test reports of the rows of a top, over all batches."""
+        raise NotImplementedError(type(self).__name__)
 
     def forward(self, ops: Any, run: Run) -> None:
         """Fill ``run.top`` from ``run.bottom`` and ``run.param``."""

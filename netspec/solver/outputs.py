@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from netspec.graph import Graph
+from netspec.layers.base import Layer
 from netspec.net import Net
 from netspec.shapes import count
 from netspec.solver.events import Output
@@ -32,11 +33,20 @@ class OutputSum:
     def __init__(self, graph: Graph, by_row: Collection[str] = ()) -> None:
         self._weights = loss_weights(graph)
         self._by_row = by_row
+        self._judges = judges(graph)
         self._sums: dict[str, Any] = {}
+        self._rows: dict[str, list[Any]] = {}
 
     def add(self, outputs: Values, weight: float) -> None:
-        """Add outputs times *weight*, element by element."""
+        """Add outputs times *weight*, element by element.
+
+        Rows that a layer judges are kept, as they are judged together.
+        """
         for name, values in outputs.items():
+            if name in self._judges:
+                rows = values.reshape(-1, values.shape[-1])
+                self._rows.setdefault(name, []).append(rows)
+                continue
             mean = values.mean(axis=0) if name in self._by_row else values
             self._sums[name] = self._sums.get(name, 0.0) + weight * mean
 
@@ -55,10 +65,13 @@ class OutputSum:
 
     def summed(self, divisor: float = 1.0) -> tuple[Output, ...]:
         """The sums over *divisor*, in the net's order; nothing before the first."""
+        values = {name: total / divisor for name, total in self._sums.items()}
+        for name, rows in self._rows.items():
+            values[name] = self._judges[name].judge(np.concatenate(rows))
         return tuple(
-            Output(name, tuple(np.ravel(values / divisor).tolist()), weight)
+            Output(name, tuple(np.ravel(values[name]).tolist()), weight)
             for name, weight in self._weights.items()
-            if (values := self._sums.get(name)) is not None
+            if name in values
         )
 
 
@@ -87,7 +100,9 @@ class Packing:
         found, start = {}, 0
         for name, shape in self._shapes.items():
             values = row[start + 1 : start + 1 + int(row[start])]
-            found[name] = values.reshape((-1, *shape[1:]) if shape else ())
+            # Of rows that only the data decides, the last axis alone is known.
+            rest = shape[1:] if len(values) % count(shape, 1) == 0 else shape[-1:]
+            found[name] = values.reshape((-1, *rest) if shape else ())
             start += 1 + count(shape)
         return found
 
@@ -113,6 +128,12 @@ def gather_shards(
     for row in matrix:
         joined.join(packing.unpack(row))
     return joined.summed()
+
+
+def judges(graph: Graph) -> dict[str, Layer]:
+    """The layers whose tops a test judges, by the names of those that are outputs."""
+    makers = {top: n.layer for n in graph.nodes for top in n.tops if n.layer.judges}
+    return {name: makers[name] for name in graph.outputs if name in makers}
 
 
 def loss_weights(graph: Graph) -> dict[str, float]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from netspec.proto import TRAIN
 from netspec.spec.view import LEARNED, Finding, View, is_loss, scales_itself
 
-_SINKS = {"Accuracy", "Silence", "HDF5Output", "Python"}
+_SINKS = {"Accuracy", "DetectionEvaluate", "Silence", "HDF5Output", "Python"}
 _DATA = {"AnnotatedData", "Data", "ImageData", "HDF5Data", "WindowData"}
 _INSIDE = {"SoftmaxWithLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
 

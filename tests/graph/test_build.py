@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from netspec.errors import SpecError
+from netspec.errors import OpenShapeError, SpecError
 from netspec.graph import Feeding, Graph, build_graph
+from netspec.graph.batch import with_batch
 from netspec.layers import LAYERS
 from netspec.proto import TRAIN
 from netspec.spec import parse_net
@@ -115,3 +116,17 @@ def test_refusals(case: str) -> None:
     with pytest.raises(SpecError) as caught:
         graph(text)
     assert str(caught.value) == message
+
+
+def test_another_batch_of_a_source_whose_size_only_its_data_tells():
+    text = (
+        'layer { name: "d" type: "Data" top: "x" top: "label" '
+        'data_param { source: "absent" batch_size: 8 backend: LMDB } }'
+    )
+    net = parse_net(text + "\n" + relu("x", "y"), "n.prototxt")
+    feeding = Feeding(sources={"d": ((8, 3, 5, 7), (8,))})
+    whole = build_graph(net, TRAIN, feeding=feeding)
+    rest = build_graph(net, TRAIN, feeding=with_batch(whole, 3))
+    assert rest.blobs == {"x": (3, 3, 5, 7), "label": (3,), "y": (3, 3, 5, 7)}
+    with pytest.raises(OpenShapeError):
+        build_graph(net, TRAIN, feeding=Feeding(inputs={"x": (3, 3, 5, 7)}))

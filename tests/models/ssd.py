@@ -78,10 +78,32 @@ DETECTION = (
         "confidence_threshold: 0.3 }",
     )
 )
+EVALUATION = _layer(
+    "precision",
+    "DetectionEvaluate",
+    "detections label",
+    f"{TEST_ONLY} detection_evaluate_param {{ num_classes: 3 "
+    "show_per_class_result: true }",
+)
 
 
-def net(source: str, batch: int, phase: str = "TRAIN", transform: str = "") -> str:
-    """Training and test net, with its data from one database."""
+def test_net(source: str, batch: int) -> str:
+    """The net that tests: what share of the objects it finds."""
+    data = _layer(
+        "data",
+        "AnnotatedData",
+        "",
+        f'top: "label" data_param {{ source: "{source}" batch_size: {batch} '
+        "backend: LMDB } transform_param { scale: 0.0078125 mean_value: 60 }",
+    )
+    return data + BODY + DETECTION + EVALUATION
+
+
+test_net.__test__ = False  # type: ignore[attr-defined]  # pytest: not a test
+
+
+def net(source: str, batch: int, transform: str = "") -> str:
+    """The net that trains, with its data from one database."""
     data = _layer(
         "data",
         "AnnotatedData",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from netspec.data.feeds import Feeds
+from netspec.graph import Feeding
 from netspec.layers.box_matching import overlaps
 from netspec.net import Net
+from netspec.proto import TEST
 from netspec.solver import Solver
-from netspec.spec import parse_net, parse_solver
+from netspec.solver.testing import Test
+from netspec.spec import filter_net, parse_net, parse_solver
 from tests.data.boxes.making import annotated, annotated_lmdb, rectangles
-from tests.models.ssd import BODY, DETECTION, net
+from tests.models.ssd import BODY, DETECTION, net, test_net
 
 INPUT = (
     'layer { name: "data" type: "Input" top: "data" '
@@ -55,6 +59,23 @@ def test_a_small_ssd_learns_to_find_rectangles(tmp_path):
     assert true > 25
     assert right > 0.85 * true
     assert reported < 1.3 * true
+    precision = mean_average_precision(tmp_path, solver, unseen)
+    assert precision[0] == (precision[1] + precision[2]) / 2
+    assert min(precision) > 0.8
+
+
+def mean_average_precision(folder, solver, unseen):
+    """Of 20 pictures in batches of 8, the last of 4."""
+    annotated_lmdb(folder / "test", [annotated(*each) for each in unseen])
+    spec = parse_net(test_net(str(folder / "test"), 8), "test.prototxt")
+    feeds = Feeds(filter_net(spec, TEST), seed=0)
+    feeding = Feeding(sources=feeds.shapes)
+    net = Net(spec, phase="test", device="cpu", feeding=feeding, share_with=solver.net)
+    scores = Test(net, feeds, None, solver.net).run()
+    assert scores.images == 20
+    (output,) = scores.outputs
+    assert output.name == "precision"
+    return output.values
 
 
 def test_training_is_a_function_of_the_files(tmp_path):

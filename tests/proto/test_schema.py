@@ -125,6 +125,7 @@ def test_own_fields_are_numbered_from_1000():
         "LayerParameter",
         "BatchNormParameter",
         "BNParameter",
+        "DetectionEvaluateParameter",
     }
 
 

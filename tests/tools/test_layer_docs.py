@@ -19,7 +19,10 @@ from tools.make_layer_docs import BACKENDS, GOLDEN, PAGE, page, passes
 from tools.schema_text import SCHEMA, messages, referred
 
 EVERY = 36  # of Caffe's cases every such one is run again here; tests/layers runs all
-NEED_FILES = {"Data", "HDF5Data", "ImageData", "WindowData", "MemoryData", "Python"}
+NEED_FILES = {
+    "AnnotatedData", "Data", "HDF5Data", "ImageData", "WindowData", "MemoryData",
+    "Python",
+}  # fmt: skip
 
 
 @pytest.mark.smoke
