@@ -7,7 +7,10 @@ from netspec.backends.cuda.affine import CudaAffineOps
 from netspec.backends.cuda.arrangement import CudaArrangementOps
 from netspec.backends.cuda.batch_norm import CudaBatchNormOps
 from netspec.backends.cuda.boxes import CudaBoxOps
+from netspec.backends.cuda.choice import Choices
+from netspec.backends.cuda.convolution import CudaConvolutionOps
 from netspec.backends.cuda.elementwise import CudaElementwiseOps
+from netspec.backends.cuda.inner_product import CudaInnerProductOps
 from netspec.backends.cuda.interpolation import CudaInterpolationOps
 from netspec.backends.cuda.losses import CudaLossOps
 from netspec.backends.cuda.lrn import CudaLrnOps
@@ -28,6 +31,8 @@ PRECISIONS = ("fp32", "tf32", "fp16")
 
 
 class CudaOps(
+    CudaConvolutionOps,
+    CudaInnerProductOps,
     CudaPoolingOps,
     CudaLrnOps,
     CudaBatchNormOps,
@@ -55,6 +60,9 @@ class CudaOps(
         precision: what convolutions and inner products feed to the multipliers:
             ``"fp32"``, or numbers rounded to ``"tf32"`` or ``"fp16"``. Sums and
             storage are float32 in any case.
+        choices: which algorithms convolutions take; by default the geometry decides.
+        exact: convolve by plain sums of products only, never by an algorithm whose
+            rounding errors are larger (about 1e-5 of a blob's largest value).
 
     Raises:
         DeviceError: an unknown precision.
@@ -62,10 +70,17 @@ class CudaOps(
 
     name = "cuda"
 
-    def __init__(self, precision: str = "fp32") -> None:
+    def __init__(
+        self,
+        precision: str = "fp32",
+        choices: Choices | None = None,
+        exact: bool = False,
+    ) -> None:
         if precision not in PRECISIONS:
             raise DeviceError(
                 f"precision {precision!r} is unknown.",
                 f"Choose one of {', '.join(PRECISIONS)}.",
             )
         self.precision = precision
+        self.choices = choices or Choices()
+        self.exact = exact

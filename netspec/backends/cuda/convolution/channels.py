@@ -6,7 +6,8 @@ from typing import Any
 
 import cupy
 
-from netspec.backends.cuda.launch import KernelFile, i32, i64
+from netspec.backends.cuda.convolution.epilogue import Finish
+from netspec.backends.cuda.launch import BLOCK, KernelFile, i32, i64
 
 Array = Any
 
@@ -16,13 +17,14 @@ RUN = 2048  # positions that a warp sums at a time
 BLOCKS = 512  # that fill any device
 
 
-def channel_bias(y: Array, b: Array) -> None:
-    """Add b[k] to channel k of y (N, K, ...)."""
-    if not y.size:
+def finish_channels(y: Array, last: Finish) -> None:
+    """Do to y (N, K, ...) what comes after a convolution, pooling excepted."""
+    if not y.size or not last.flags:
         return
-    positions = y.size // (y.shape[0] * y.shape[1])
-    args = (b, y, i64(y.size), i32(y.shape[1]), i32(positions))
-    KERNELS.over("channel_bias", y.size, args)
+    channels = y.shape[1]
+    numbers = (i64(y.size), i32(channels), i32(y.size // (len(y) * channels)))
+    args = (*last.arrays(), y, *numbers, i32(last.flags))
+    KERNELS.over("finish_channels", y.size, args)
 
 
 def channel_sums(dy: Array, db: Array) -> None:
@@ -31,6 +33,12 @@ def channel_sums(dy: Array, db: Array) -> None:
         return
     images, channels = dy.shape[:2]
     positions = dy.size // (images * channels)
+    if positions == 1:
+        numbers = (i32(images), i32(channels))
+        KERNELS.launch(
+            "column_sums", (-(-channels // BLOCK),), (BLOCK,), (dy, db, *numbers)
+        )
+        return
     runs = images * -(-positions // RUN)
     count = max(1, min(-(-BLOCKS // channels), -(-runs // WARPS)))
     parts = cupy.empty((count, channels), cupy.float32)

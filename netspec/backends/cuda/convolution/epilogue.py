@@ -33,10 +33,13 @@ class Finish(NamedTuple):
         """Whether only the largest of 2 × 2 positions is stored."""
         return bool(self.flags & POOLED)
 
-    def arrays(self, stand_in: Array) -> tuple[Array, Array]:
-        """The bias and the terms; *stand_in* for what there is not, and nobody reads."""
-        bias = stand_in if self.bias is None else self.bias
-        return bias, stand_in if self.terms is None else self.terms
+    def arrays(self) -> tuple[Array, Array]:
+        """The bias and the terms; something else for what there is not: nobody reads
+        it, but kernels take no null."""
+        given = [a for a in (self.bias, self.terms) if a is not None]
+        other = given[0] if given else cupy.empty(1, cupy.float32)
+        bias = other if self.bias is None else self.bias
+        return bias, other if self.terms is None else self.terms
 
 
 def finish(filters: int, bias: Array | None, after: Epilogue | None = None) -> Finish:
@@ -64,7 +67,8 @@ def _folded(filters: int, bias: Array | None, after: Epilogue) -> Array:
     flags = 0
     for array, bit in bits:
         flags |= bit if array is not None else 0
-    arrays = [terms if array is None else array for array in given]
+    other = next(array for array in given if array is not None)
+    arrays = [other if array is None else array for array in given]
     grid = (-(-filters // BLOCK),)
     args = (*arrays, f64(after.eps), terms, i32(filters), i32(flags))
     KERNELS.launch("fold_terms", grid, (BLOCK,), args)

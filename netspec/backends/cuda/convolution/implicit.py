@@ -124,7 +124,7 @@ class Implicit:
         packed = self._packed(w, product, geo.group)
         grid = (-(-shape.columns // COLUMNS), shape.padded_rows // self.tile, geo.group)
         flags = last.flags | self._vectors(product, result)
-        args = (source, packed, product.table, *last.arrays(w), result, i32(flags))
+        args = (source, packed, product.table, *last.arrays(), result, i32(flags))
         name = f"convolve_{kind.precision}_{self.tile}"
         kind.kernels.launch(name, grid, (kind.threads[self.tile],), args)
 

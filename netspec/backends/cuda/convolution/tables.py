@@ -63,6 +63,7 @@ class Product:
         shape: see :class:`Shape`.
         table: on the device, the shape and an entry for each element of the reduction.
         origins: on the device, where each element's weight of the first row stands.
+        elements: of the reduction.
         row_step, group_step: weights from one row to the next, and between groups.
         is_dense: the columns of an image are all of the result, in its order.
     """
@@ -70,6 +71,7 @@ class Product:
     shape: Shape
     table: Array
     origins: Array
+    elements: int
     row_step: int
     group_step: int
     is_dense: bool
@@ -260,6 +262,7 @@ def _product(
         shape=shape,
         table=cupy.asarray(numbers.astype(np.int32)),
         origins=cupy.asarray(origins),
+        elements=size,
         row_step=row_step,
         group_step=group_step,
         is_dense=is_dense,
