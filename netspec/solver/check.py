@@ -8,7 +8,8 @@ from netspec.errors import SpecError
 from netspec.proto import SolverParameter
 from netspec.registry import suggest
 from netspec.solver.schedules import POLICIES
-from netspec.solver.updates import REGULARIZATIONS, RULES
+from netspec.solver.updates import LARC_POLICIES, REGULARIZATIONS, RULES
+from netspec.solver.varying import DECAY_POLICIES, MOMENTUM_POLICIES, varies
 from netspec.spec import Located
 
 Solver = Located[SolverParameter]
@@ -218,6 +219,73 @@ def _check_lars(solver: Solver) -> None:
         )
 
 
+_VARYING = ("SGD", "Nesterov", "LARS")
+_WORDS = {
+    "momentum_policy": MOMENTUM_POLICIES,
+    "weight_decay_policy": DECAY_POLICIES,
+    "larc_policy": LARC_POLICIES,
+}
+# What a field acts with.
+_WITH = {
+    "max_momentum": ("momentum_policy", ("poly", "opt")),
+    "momentum_power": ("momentum_policy", ("poly",)),
+    "max_weight_decay": ("weight_decay_policy", ("poly",)),
+    "weight_decay_power": ("weight_decay_policy", ("poly",)),
+    "larc_policy": ("larc", (True,)),
+    "larc_eta": ("larc", (True,)),
+}
+
+
+def _check_varying(solver: Solver) -> None:
+    """NVIDIA's policies of momentum and weight decay, and its LARC."""
+    message = solver.message
+    for field, known in _WORDS.items():
+        if getattr(message, field) not in known:
+            raise fault(
+                solver,
+                field,
+                f"unknown {field} {getattr(message, field)!r}.",
+                suggest(getattr(message, field), known),
+            )
+    for field, (other, values) in _WITH.items():
+        if message.HasField(field) and getattr(message, other) not in values:
+            told = " or ".join(f"{other}: {str(v).lower()}" for v in values)
+            raise fault(
+                solver, field, f"{field} acts with {told}.", "Add that, or remove it."
+            )
+    _check_varying_type(solver)
+
+
+def _check_varying_type(solver: Solver) -> None:
+    message = solver.message
+    for asked, field, types in (
+        (varies(message), "momentum_policy", _VARYING),
+        (message.larc, "larc", _VARYING[:2]),
+    ):
+        if asked and message.type not in types:
+            raise fault(
+                solver,
+                field,
+                f"solver type {message.type!r} has no larc, and no momentum or weight "
+                "decay that changes.",
+                f"Remove them, or choose {', '.join(types)}.",
+            )
+    if varies(message) and message.max_iter < 1:
+        raise fault(
+            solver,
+            "max_iter",
+            "momentum or weight decay follow from max_iter, which is not given.",
+            "Give a number of iterations.",
+        )
+    if message.larc and not message.larc_eta > 0:
+        raise fault(
+            solver,
+            "larc_eta",
+            f"larc_eta is {message.larc_eta:g}.",
+            "It is above 0; 0.001 is common.",
+        )
+
+
 def _check_average(solver: Solver) -> None:
     decay = solver.message.ema_decay
     if not 0 <= decay < 1:
@@ -307,6 +375,7 @@ _CHECKS: tuple[Check, ...] = (
     _check_regularization,
     _check_constants,
     _check_lars,
+    _check_varying,
     _check_average,
     _check_shards,
     _check_train_net,

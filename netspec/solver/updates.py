@@ -18,10 +18,12 @@ from netspec.backends.reference.update import Steps
 from netspec.plan.arena import Segment
 from netspec.proto import SolverParameter
 from netspec.registry import Registry
+from netspec.solver.varying import settings_at
 
 Array = Any
 
 REGULARIZATIONS = ("L2", "L1")
+LARC_POLICIES = ("scale", "clip")
 
 
 class Arena(Protocol):
@@ -98,7 +100,8 @@ class Update:
         iteration: int,
         rate: float,
     ) -> None:
-        self._ops, self._arena, self._solver = ops, arena, solver
+        self._ops, self._arena = ops, arena
+        self._solver = settings_at(solver, iteration, rate)
         self._histories = histories
         self._kind = RULES[solver.type]
         self._rate, self._iteration = rate, iteration
@@ -106,8 +109,9 @@ class Update:
     def whole(self) -> None:
         """Step every parameter."""
         steps = self._steps(gradient_scale(self._ops, self._arena, self._solver))
-        if self._kind.adapt:
-            steps = self._kind.adapt(self._ops, self._arena, steps, self._solver)
+        adapt = _adapt(self._solver)
+        if adapt:
+            steps = adapt(self._ops, self._arena, steps, self._solver)
         self._apply(steps)
 
     def part(self, part: slice) -> None:
@@ -153,7 +157,12 @@ def clips(solver: SolverParameter) -> bool:
 
 def needs_whole(solver: SolverParameter) -> bool:
     """Whether a stretch cannot be stepped before all gradients are there."""
-    return clips(solver) or RULES[solver.type].adapt is not None
+    return clips(solver) or _adapt(solver) is not None
+
+
+def _adapt(solver: SolverParameter) -> Adapt | None:
+    """What gives each parameter a rate of its own, if anything does."""
+    return _larc if solver.larc else RULES[solver.type].adapt
 
 
 def gradient_scale(ops: Any, arena: Arena, solver: SolverParameter) -> float:
@@ -236,6 +245,21 @@ def _trust(ops: Any, arena: Arena, steps: Steps, solver: SolverParameter) -> Ste
         if weight and slope:
             factors[i] = solver.local_gw_ratio * weight / (slope + decay * weight)
     return replace(steps, rate=steps.rate * factors)
+
+
+def _larc(ops: Any, arena: Arena, steps: Steps, solver: SolverParameter) -> Steps:
+    """NVIDIA's layer-wise adaptive rate control: see ``larc`` of the schema."""
+    rates = steps.rate.copy()
+    for i, segment in enumerate(arena.segments):
+        at = segment.slice
+        weight = math.sqrt(ops.sum_squares(arena.data[at]))
+        slope = steps.scale * math.sqrt(ops.sum_squares(arena.diff[at]))
+        own = 1.0
+        if weight and slope:
+            own = (1 - solver.momentum) * solver.larc_eta * weight / slope
+        rate = steps.rate[i] / segment.lr_mult if segment.lr_mult else 0.0
+        rates[i] = rate * own if solver.larc_policy == "scale" else min(rate, own)
+    return replace(steps, rate=rates)
 
 
 @rule("LARS", adapt=_trust)

@@ -47,8 +47,7 @@ _FIELDS = {
         default_backward_type default_forward_math default_backward_math
         global_grad_scale global_grad_scale_adaptive conv_algos_override
         default_conv_algos_override cudnn_math_override default_cudnn_math_override
-        reduce_buckets momentum_policy max_momentum momentum_power larc larc_policy
-        larc_turbo weight_decay_policy weight_decay_power
+        reduce_buckets larc_turbo solver_data_type test_and_snapshot_last_epochs
         store_blobs_in_old_format use_gpu_transform
         img_rand_resize_lower img_rand_resize_upper rand_resize_ratio_lower
         rand_resize_ratio_upper parser_threads threads cache trt_param

@@ -217,7 +217,7 @@ def test_misspelt_solver_field():
 
 
 def test_a_fork_is_named_for_its_solver_fields():
-    assert "NVIDIA's fork" in error("max_momentum: 0.1", SolverParameter)
+    assert "NVIDIA's fork" in error("larc_turbo: true", SolverParameter)
 
 
 SKIPPED = [
