@@ -12,15 +12,16 @@ from netspec.backends.cuda.launch import KernelFile, f32, i32, i64
 Array = Any
 
 KERNELS = KernelFile("lrn")
-RUN = 16  # values that a thread slides over, as in kernels/lrn.cu
+RUN = 16  # values that a thread slides over
 
 
 def _slide(
     kernel: str, arrays: tuple[Array, ...], axis: AxisSplit, half: int, *more: Any
 ) -> None:
-    """Launch (arrays, outer, size, inner, half, more)."""
-    sizes = i64(axis.outer), i32(axis.size), i64(axis.inner), i32(half)
-    runs = axis.places * -(-axis.size // RUN)
+    """Launch (arrays, outer, size, inner, half, run, more)."""
+    run = 1 if axis.inner == 1 else RUN
+    sizes = i64(axis.outer), i32(axis.size), i64(axis.inner), i32(half), i32(run)
+    runs = axis.places * -(-axis.size // run)
     KERNELS.over(kernel, runs, (*arrays, *sizes, *more))
 
 

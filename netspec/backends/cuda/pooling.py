@@ -8,6 +8,7 @@ import cupy
 
 from netspec.backends.base import PoolingGeometry
 from netspec.backends.cuda.launch import KernelFile, i32, i64, u32
+from netspec.backends.cuda.rows import over_rows
 from netspec.random import Key
 from netspec.shapes import count
 
@@ -23,6 +24,11 @@ def _pool(
     sizes = (*g.input, *g.output, *g.kernel, *g.stride, *g.pad)
     arguments = *arrays, i64(over.size), *map(i32, sizes), *more
     KERNELS.over(kernel, over.size, arguments)
+
+
+def _is_global(g: PoolingGeometry) -> bool:
+    """Whether one window covers the whole plane, and nothing else."""
+    return g.kernel == g.input and count(g.output) == 1 and not any(g.pad)
 
 
 class CudaPoolingOps:
@@ -49,7 +55,11 @@ class CudaPoolingOps:
 
     def average_pool(self, x: Array, y: Array, g: PoolingGeometry) -> None:
         """See the reference."""
-        _pool("average_pool", (x, y), y, g)
+        if _is_global(g):
+            arguments = x, y, i64(y.size), i32(count(g.input))
+            over_rows(KERNELS, "average_planes", y.size, count(g.input), arguments)
+        else:
+            _pool("average_pool", (x, y), y, g)
 
     def average_pool_backward(self, dy: Array, dx: Array, g: PoolingGeometry) -> None:
         """See the reference."""

@@ -8,7 +8,7 @@ from netspec.backends.base import Term
 from netspec.backends.cuda.launch import KernelFile, f32, f64, i32, i64
 from netspec.backends.cuda.rows import over_rows
 from netspec.backends.cuda.sums import KERNELS as SUMS
-from netspec.backends.cuda.sums import Parts
+from netspec.backends.cuda.sums import PART, Parts
 
 Array = Any
 
@@ -21,8 +21,14 @@ class CudaReductionOps:
 
     def reduce_rows(self, x: Array, y: Array, term: Term, factor: float) -> None:
         """See the reference."""
-        parts = Parts(SUMS, SUM_OF[term], (x,), (1, *x.shape))
-        parts.finish(SUMS, "finish", (y,), f64(factor))
+        rows, columns = x.shape
+        if columns > PART:  # more than a block should add up alone
+            parts = Parts(SUMS, SUM_OF[term], (x,), (1, rows, columns))
+            parts.finish(SUMS, "finish", (y,), f64(factor))
+            return
+        number = i32(tuple(SUM_OF).index(term))
+        arguments = x, y, i64(rows), i64(columns), number, f64(factor)
+        over_rows(KERNELS, "sum_rows", rows, columns, arguments)
 
     def reduce_rows_backward(
         self, x: Array, dy: Array, dx: Array, term: Term, factor: float

@@ -16,17 +16,18 @@ Array = Any
 
 KERNELS = KernelFile("sums")
 
-PART = 4096  # places that a block should have at least
+PART = 8192  # places that a block should have at least
 MOST_PARTS = 1024
-ROWS = 8  # warps of a block that each join the parts of one channel
+COLUMNS, ROWS = 32, 8  # of a block, as in kernels/sums.cuh
+SIDE_BY_SIDE = 4  # places of a channel below which its neighbour is as near
 
 
 class Parts:
     """The partial sums of each channel of arrays (outer, channels, inner).
 
     Args:
-        kernel: takes arrays, partial, outer, channels, inner, numbers; its blocks are
-            (channels, parts).
+        kernel: takes arrays, partial, outer, channels, inner, numbers, and adds up by
+            ``over_part`` of kernels/sums.cuh.
         sums: how many a channel has.
         plain: the kernel takes the number of places in place of three sizes.
     """
@@ -43,15 +44,18 @@ class Parts:
     ) -> None:
         outer, self.channels, inner = shape
         self.places = outer * inner
-        self.count = max(1, min(-(-self.places // PART), MOST_PARTS))
+        in_columns = inner < SIDE_BY_SIDE and self.channels >= ROWS
+        part = PART // COLUMNS if in_columns else PART
+        self.count = max(1, min(-(-self.places // part), MOST_PARTS))
         self.rows = sums * self.channels
         self.values = cupy.empty(self.rows * self.count, cupy.float64)
         sizes = (i64(inner),) if plain else (i64(outer), i32(self.channels), i64(inner))
-        if self.channels:
+        blocks = -(-self.channels // COLUMNS) if in_columns else self.channels
+        if blocks:
             kernels.launch(
                 kernel,
-                (self.channels, self.count),
-                (BLOCK,),
+                (blocks, self.count),
+                (COLUMNS, ROWS) if in_columns else (BLOCK,),
                 (*arrays, self.values, *sizes, *numbers),
             )
 
@@ -91,7 +95,7 @@ class Parts:
             kernels.launch(
                 kernel,
                 (-(-rows // ROWS),),
-                (32, ROWS),
+                (COLUMNS, ROWS),
                 (self.values, *outputs, i32(rows), i32(self.count), *numbers),
             )
 

@@ -24,7 +24,7 @@ extern "C" __global__ void product_sums(const float* x, const float* dy, double*
   double total = 0;
   over_part(outer, channels, inner,
             [&](float v, float d) { total += (double)(v * d); }, x, dy);
-  keep_part(total, partial);
+  keep_part(total, partial, channels);
 }
 
 // Of x * dy, and of dy.
@@ -37,15 +37,15 @@ extern "C" __global__ void both_sums(const float* x, const float* dy, double* pa
               slopes += d;
             },
             x, dy);
-  keep_part(products, partial, 0);
-  keep_part(slopes, partial, 1);
+  keep_part(products, partial, channels, 0);
+  keep_part(slopes, partial, channels, 1);
 }
 
 extern "C" __global__ void slope_sums(const float* dy, double* partial, long long outer,
                                       int channels, long long inner) {
   double total = 0;
   over_part(outer, channels, inner, [&](float d) { total += d; }, dy);
-  keep_part(total, partial);
+  keep_part(total, partial, channels);
 }
 
 // Of dy * x where x is not above 0: PReLU's.
@@ -55,7 +55,7 @@ extern "C" __global__ void prelu_sums(const float* x, const float* dy, double* p
   over_part(outer, channels, inner,
             [&](float v, float d) { total += (double)(d * (v > 0.f ? 0.f : v)); }, x,
             dy);
-  keep_part(total, partial);
+  keep_part(total, partial, channels);
 }
 
 // gradient[c] += the number-th sum of channel c.

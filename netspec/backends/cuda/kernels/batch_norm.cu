@@ -11,8 +11,8 @@ extern "C" __global__ void moments(const float* x, double* partial, long long ou
               squares += (double)v * v;
             },
             x);
-  keep_part(values, partial, 0);
-  keep_part(squares, partial, 1);
+  keep_part(values, partial, channels, 0);
+  keep_part(squares, partial, channels, 1);
 }
 
 extern "C" __global__ void statistics(const double* partial, float* mean,
@@ -63,7 +63,7 @@ extern "C" __global__ void slopes(const float* x, const float* mean,
                                   const float* variance, const float* dy,
                                   double* partial, long long outer, int channels,
                                   long long inner, float eps, int normalised) {
-  const int c = blockIdx.x;
+  const int c = min(summed_channel(), channels - 1);
   const float middle = normalised ? 0.f : mean[c];
   const float deviation = normalised ? 1.f : sqrtf(variance[c] + eps);
   double plain = 0, along = 0;
@@ -73,8 +73,8 @@ extern "C" __global__ void slopes(const float* x, const float* mean,
               along += (double)(d * ((v - middle) / deviation));
             },
             x, dy);
-  keep_part(plain, partial, 0);
-  keep_part(along, partial, 1);
+  keep_part(plain, partial, channels, 0);
+  keep_part(along, partial, channels, 1);
 }
 
 // means[number * channels + c] = a sum by the places of a channel.

@@ -45,7 +45,7 @@ extern "C" __global__ void contrastive(const double* squared, const float* simil
     const double others = legacy ? gap : gap * gap;
     total += truncf(similar[row]) != 0.f ? squared[row] : others;
   });
-  keep_part(total, partial);
+  keep_part(total, partial, 1);
 }
 
 extern "C" __global__ void contrastive_backward(const float* a, const float* b,
@@ -83,7 +83,7 @@ extern "C" __global__ void hinge(const float* x, const float* labels, double* pa
     const double gap = margin_of(x, labels, i, classes, sign);
     total += squares ? gap * gap : gap;
   });
-  keep_part(total, partial);
+  keep_part(total, partial, 1);
 }
 
 extern "C" __global__ void hinge_backward(const float* x, const float* labels,
@@ -104,7 +104,7 @@ extern "C" __global__ void log_losses(const float* p, const float* labels,
     const float own = p[row * classes + (int)labels[row]];
     total += log((double)(own > LEAST || own != own ? own : LEAST));
   });
-  keep_part(total, partial);
+  keep_part(total, partial, 1);
 }
 
 extern "C" __global__ void log_losses_backward(const float* p, const float* labels,
@@ -131,7 +131,7 @@ extern "C" __global__ void infogain(const float* prob, const float* labels,
     for (int k = 0; k < classes; ++k)
       total -= (double)(row[k] * logf(fmaxf(own[k * inner], LEAST)));
   });
-  keep_part(total, partial);
+  keep_part(total, partial, 1);
 }
 
 // totals[row]: the sum of a row of the matrix; a warp a row.
@@ -171,7 +171,7 @@ extern "C" __global__ void sigmoid_losses(const float* x, const float* targets,
     const float v = x[i], above = v >= 0.f ? 1.f : 0.f;
     total += v * (above - targets[i]) + log1pf(expf(-fabsf(v)));
   });
-  keep_part(total, partial);
+  keep_part(total, partial, 1);
 }
 
 extern "C" __global__ void sigmoid_losses_backward(const float* x, const float* targets,

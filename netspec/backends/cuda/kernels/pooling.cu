@@ -4,6 +4,7 @@
 #include "limits.cuh"
 #include "map.cuh"
 #include "philox.cuh"
+#include "reduce.cuh"
 
 // The pixels of one output's window that the image has, and where the window starts.
 struct Window {
@@ -44,11 +45,49 @@ __device__ inline void over_window(const Window& w, int height, int width, int k
       f((h - w.row) * kernel_w + c - w.column, base + (long long)h * width + c);
 }
 
+// Maxima of windows of 2 x 2 side by side: a row of a window is one load of 8 bytes.
+template <class I>
+__device__ inline void maxima_of_four(const float* x, float* y, I* index, int keeps,
+                                      long long n, int height, int width, int out_h,
+                                      int out_w) {
+  for (long long i = first_index(); i < n; i += index_step()) {
+    const long long line = quotient(i, out_w), plane = quotient(line, out_h);
+    const int row = (int)(line - plane * out_h) * 2;
+    const long long at = (plane * height + row) * width + (i - line * out_w) * 2;
+    const float2 none = make_float2(-LARGEST, -LARGEST);
+    const float2 above = *reinterpret_cast<const float2*>(x + at);
+    const float2 below =
+        row + 1 < height ? *reinterpret_cast<const float2*>(x + at + width) : none;
+    const float values[4] = {above.x, above.y, below.x, below.y};
+    float most = -LARGEST;
+    int best = 4;
+#pragma unroll
+    for (int place = 0; place < 4; ++place)
+      if (values[place] > most) {
+        most = values[place];
+        best = place;
+      }
+    y[i] = most;
+    if (keeps) index[i] = (I)best;
+  }
+}
+
+// Whether windows are 2 x 2, side by side, and cover whole rows.
+__device__ inline bool is_of_four(const float* x, int width, int kernel_h, int kernel_w,
+                                  int stride_h, int stride_w, int pad_h, int pad_w) {
+  return kernel_h == 2 && kernel_w == 2 && stride_h == 2 && stride_w == 2 &&
+         (pad_h | pad_w) == 0 && width % 2 == 0 && ((unsigned long long)x & 7) == 0;
+}
+
 template <class I>
 __device__ inline void maxima(const float* x, float* y, I* index, int keeps,
                               long long n, int height, int width, int out_h, int out_w,
                               int kernel_h, int kernel_w, int stride_h, int stride_w,
                               int pad_h, int pad_w) {
+  if (is_of_four(x, width, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w)) {
+    maxima_of_four(x, y, index, keeps, n, height, width, out_h, out_w);
+    return;
+  }
   for (long long i = first_index(); i < n; i += index_step()) {
     const Window w = window_of(i, height, width, out_h, out_w, kernel_h, kernel_w,
                                stride_h, stride_w, pad_h, pad_w);
@@ -187,6 +226,17 @@ extern "C" __global__ void average_pool(const float* x, float* y, long long n,
     y[i] = sum / area_of(w.row, w.column, height, width, kernel_h, kernel_w, pad_h,
                          pad_w);
   }
+}
+
+// y[plane] = the mean of a whole plane, for a row of threads.
+extern "C" __global__ void average_planes(const float* x, float* y, long long planes,
+                                          int pixels) {
+  const long long plane = (long long)blockIdx.x * blockDim.y + threadIdx.y;
+  if (plane >= planes) return;
+  float sum = 0.f;
+  for (int i = threadIdx.x; i < pixels; i += blockDim.x) sum += x[plane * pixels + i];
+  sum = row_sum(sum);
+  if (threadIdx.x == 0) y[plane] = sum / (float)pixels;
 }
 
 extern "C" __global__ void average_pool_backward(const float* dy, float* dx, long long n,

@@ -7,6 +7,20 @@ __device__ inline long long own_row() {
   return (long long)blockIdx.x * blockDim.y + threadIdx.y;
 }
 
+// y[row] = factor times the sum of the terms: x (0), |x| (1) or x * x (2).
+extern "C" __global__ void sum_rows(const float* x, float* y, long long rows,
+                                    long long columns, int term, double factor) {
+  const long long row = own_row();
+  if (row >= rows) return;
+  double total = 0;
+  for (long long k = threadIdx.x; k < columns; k += blockDim.x) {
+    const float v = x[row * columns + k];
+    total += term == 0 ? v : term == 1 ? fabsf(v) : (double)v * v;
+  }
+  total = row_sum(total);
+  if (threadIdx.x == 0) y[row] = (float)(factor * total);
+}
+
 extern "C" __global__ void share_out(const float* dy, float* dx, long long n,
                                      long long columns, float factor) {
   for (long long i = first_index(); i < n; i += index_step())

@@ -121,7 +121,7 @@ extern "C" __global__ void losses(const float* prob, const float* labels,
     }
     total += loss;
   }
-  keep_part(total, partial);
+  keep_part(total, partial, 1);
 }
 
 // dx = (prob - target) dloss / divisor; a divisor of 0 is what was counted, at least 1.

@@ -5,7 +5,7 @@ extern "C" __global__ void sum(const float* x, double* partial, long long outer,
                                int channels, long long inner) {
   double total = 0;
   over_part(outer, channels, inner, [&](float v) { total += v; }, x);
-  keep_part(total, partial);
+  keep_part(total, partial, channels);
 }
 
 extern "C" __global__ void absolute_sum(const float* x, double* partial,
@@ -13,14 +13,14 @@ extern "C" __global__ void absolute_sum(const float* x, double* partial,
                                         long long inner) {
   double total = 0;
   over_part(outer, channels, inner, [&](float v) { total += fabsf(v); }, x);
-  keep_part(total, partial);
+  keep_part(total, partial, channels);
 }
 
 extern "C" __global__ void square_sum(const float* x, double* partial, long long outer,
                                       int channels, long long inner) {
   double total = 0;
   over_part(outer, channels, inner, [&](float v) { total += (double)v * v; }, x);
-  keep_part(total, partial);
+  keep_part(total, partial, channels);
 }
 
 extern "C" __global__ void squared_distance(const float* a, const float* b,
@@ -33,7 +33,7 @@ extern "C" __global__ void squared_distance(const float* a, const float* b,
               total += (double)(difference * difference);
             },
             a, b);
-  keep_part(total, partial);
+  keep_part(total, partial, channels);
 }
 
 // How many values are infinite or not a number.
@@ -41,7 +41,7 @@ extern "C" __global__ void not_finite(const float* x, double* partial, long long
                                       int channels, long long inner) {
   double total = 0;
   over_part(outer, channels, inner, [&](float v) { total += v - v == 0.f ? 0 : 1; }, x);
-  keep_part(total, partial);
+  keep_part(total, partial, channels);
 }
 
 // y[c] = factor times the sum of channel c.
