@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netspec.errors import SpecError
+from netspec.layers.average_precision import VERSIONS
 from netspec.proto import SolverParameter
 from netspec.registry import suggest
 from netspec.solver.schedules import POLICIES
@@ -221,6 +222,8 @@ def _check_lars(solver: Solver) -> None:
 
 _VARYING = ("SGD", "Nesterov", "LARS")
 _WORDS = {
+    "eval_type": ("classification", "detection"),
+    "ap_version": ("", *VERSIONS),
     "momentum_policy": MOMENTUM_POLICIES,
     "weight_decay_policy": DECAY_POLICIES,
     "larc_policy": LARC_POLICIES,
@@ -237,7 +240,7 @@ _WITH = {
 
 
 def _check_varying(solver: Solver) -> None:
-    """NVIDIA's policies of momentum and weight decay, and its LARC."""
+    """Words of NVIDIA's and SSD's forks; policies of momentum and decay, and LARC."""
     message = solver.message
     for field, known in _WORDS.items():
         if getattr(message, field) not in known:

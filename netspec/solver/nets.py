@@ -70,8 +70,21 @@ def test_specs(solver: Solver) -> list[NetSpec]:
             "test_net makes one more of net.",
             place=solver.place("test_state"),
         )
+    for net in nets:
+        _tell_judges(net.message, message)
     batches: list[int | None] = [*message.test_iter] or [None] * len(nets)
     return [NetSpec(*each) for each in zip(nets, states, batches)]
+
+
+def _tell_judges(net: NetParameter, solver: SolverParameter) -> None:
+    """What SSD's solvers say of detections, to the layers that judge them."""
+    for layer in net.layer:
+        if layer.type != "DetectionEvaluate":
+            continue
+        param = layer.detection_evaluate_param
+        for field in ("ap_version", "show_per_class_result"):
+            if solver.HasField(field) and not param.HasField(field):
+                setattr(param, field, getattr(solver, field))
 
 
 def _test_nets(solver: Solver) -> Iterator[Located[NetParameter]]:

@@ -21,8 +21,7 @@ _INTEL = "Intel's fork (intel/caffe)"
 
 _FIELDS = {
     _SSD: """
-        video_data_param noise_param eval_type ap_version show_per_class_result
-        plateau_winsize""",
+        video_data_param noise_param plateau_winsize""",
     _SEGNET: """
         dense_image_data_param sample_weights_test weight_by_label_freqs
         class_weighting max_lr""",

@@ -87,3 +87,19 @@ def test_states_that_do_not_go_round(solver):
 def test_a_missing_net_is_named(solver):
     with pytest.raises(SpecError, match=r"nte.prototxt: there is no such file"):
         train_spec(solver('net: "nte.prototxt"'))
+
+
+def test_what_a_solver_of_ssd_says_of_detections(solver):
+    layers = [
+        f'layer {{ name: "{name}" type: "DetectionEvaluate" bottom: "a" bottom: "b" '
+        f'top: "{name}" detection_evaluate_param {{ num_classes: 3 {own} }} }}'
+        for name, own in (("x", ""), ("y", 'ap_version: "MaxIntegral"'))
+    ]
+    text = (
+        f"net_param {{ {' '.join(layers)} }} test_interval: 4 test_iter: 2 "
+        'eval_type: "detection" ap_version: "11point" show_per_class_result: true'
+    )
+    (spec,) = specs_of_tests(solver(text))
+    found = [layer.detection_evaluate_param for layer in spec.net.message.layer]
+    assert [param.ap_version for param in found] == ["11point", "MaxIntegral"]
+    assert all(param.show_per_class_result for param in found)
