@@ -12,7 +12,15 @@ EPS = batch_norm.EPS
 # Rows beyond a block's, parts beyond one, vectors and their remainders.
 SHAPES = [(3, 5, 7), (4, 6, 1), (1, 1, 9), (70, 3, 12), (2, 2, 4100), (0, 3, 4)]
 SHAPES += [(70, 40, 1), (200, 9, 2)]  # channels that lie side by side
-IMAGES = [(4, 3, 5, 8), (6, 5), (3, 2, 40), (70, 3, 2, 3), (2, 2, 65, 70), (1, 1, 4), (300, 33)]
+IMAGES = [
+    (4, 3, 5, 8),
+    (6, 5),
+    (3, 2, 40),
+    (70, 3, 2, 3),
+    (2, 2, 65, 70),
+    (1, 1, 4),
+    (300, 33),
+]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
