@@ -115,8 +115,9 @@ class _Work:
         """Blobs that nobody reads although they are not losses or labels."""
         unread: set[str] = set()
         for _, layer in layers:
-            unread -= set(layer.bottom)
             kind = _kind(layer)
+            if not kind.judges:  # what is judged is what the net is for
+                unread -= set(layer.bottom)
             if not kind.is_source and not kind.is_loss and layer.type not in MEASURES:
                 unread.update(layer.top)
         return unread

@@ -44,6 +44,12 @@ def pixels(datum: Datum) -> Pixels:
     values: Pixels = (
         np.frombuffer(data, np.uint8) if data else np.array(datum.float_data, "f4")
     )
+    if shape == (0, 0, 0) and not values.size:
+        raise DataError(
+            "holds no picture.",
+            "Records with boxes (AnnotatedDatum) are read by layers of type "
+            "AnnotatedData.",
+        )
     if min(shape) <= 0 or values.size != shape[0] * shape[1] * shape[2]:
         raise DataError(
             f"holds {values.size} values for the shape {describe(shape)}.", REMAKE

@@ -160,6 +160,29 @@ def test_constant_dummy_data_is_part_of_the_net() -> None:
     assert [x.type for x in layers(text)] == ["DummyData", "Input", "Eltwise"]
 
 
+def test_a_detector_keeps_what_is_judged_and_loses_the_judge() -> None:
+    text = (
+        'layer { name: "d" type: "AnnotatedData" top: "x" top: "boxes" data_param {'
+        ' source: "no/such" batch_size: 4 } transform_param { resize_param {'
+        " height: 12 width: 12 } } }"
+        'layer { name: "loc" type: "InnerProduct" bottom: "x" top: "loc"'
+        " inner_product_param { num_output: 16 } }"
+        'layer { name: "conf" type: "InnerProduct" bottom: "x" top: "conf"'
+        " inner_product_param { num_output: 8 } }"
+        'layer { name: "p" type: "PriorBox" bottom: "x" bottom: "x" top: "p"'
+        " prior_box_param { min_size: 4 step: 24 } }"
+        'layer { name: "out" type: "DetectionOutput" bottom: "loc" bottom: "conf"'
+        ' bottom: "p" top: "out" detection_output_param { num_classes: 2 } }'
+        'layer { name: "judge" type: "DetectionEvaluate" bottom: "out" bottom: "boxes"'
+        ' top: "judge" detection_evaluate_param { num_classes: 2 } }'
+    )
+    made = deploy(parse_net(text, "net.prototxt")).net.message.layer
+    assert [x.type for x in made] == [
+        "Input", "InnerProduct", "InnerProduct", "PriorBox", "DetectionOutput",
+    ]  # fmt: skip
+    assert list(made[0].top) == ["x"]
+
+
 ERRORS = [
     (
         'layer { name: "d" type: "Data" top: "data" data_param { source: "no/such"'

@@ -25,7 +25,7 @@ from netspec.proto import (
 )
 from netspec.random import Key
 from tests.data.boxes.making import annotated, annotated_lmdb, rectangles
-from tests.data.making import layer, write_lmdb
+from tests.data.making import data_layer, layer, write_lmdb
 
 RNG = np.random.default_rng(4)
 BOXES = [
@@ -328,3 +328,10 @@ def test_damaged_records_are_named(tmp_path, damage):
     path = annotated_lmdb(tmp_path / "db", [sound, bad])
     with pytest.raises(DataError, match="record '00000001'"):
         feed(path, phase=TEST).read(0, 2)
+
+
+def test_a_data_layer_does_not_read_records_with_boxes(tmp_path):
+    path = annotated_lmdb(tmp_path / "db", [annotated(picture(), BOXES)])
+    with pytest.raises(DataError, match="holds no picture") as refused:
+        Feed(data_layer(path, 1))
+    assert "AnnotatedData" in refused.value.remedy
