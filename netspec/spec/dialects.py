@@ -33,6 +33,7 @@ Key = tuple[int, int]  # number and wire type
 # By layer type: the name of a layer's field under a fork's number; and by that number,
 # the names of the fields inside.
 _LAYER_FIELDS: dict[str, dict[int, str]] = {
+    "AnnotatedData": {100: "transform_param"},
     "BN": {45: "bn_param", 137: "bn_param"},
     "BatchNorm": {139: "batch_norm_param"},
     "Interp": {143: "interp_param"},
@@ -44,6 +45,14 @@ _LAYER_FIELDS: dict[str, dict[int, str]] = {
     "Upsample": {137: "upsample_param"},
 }
 _INNER_FIELDS: dict[tuple[str, int], dict[Key, str]] = {
+    ("AnnotatedData", 100): {
+        (208, LENGTH): "resize_param",
+        (210, LENGTH): "emit_constraint",
+        (211, VARINT): "crop_h",
+        (212, VARINT): "crop_w",
+        (213, LENGTH): "distort_param",
+        (214, LENGTH): "expand_param",
+    },
     ("BN", 45): {
         (1, LENGTH): "scale_filler",
         (2, LENGTH): "shift_filler",

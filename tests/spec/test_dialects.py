@@ -107,6 +107,23 @@ FORKS = {
         "batch_norm_param { eps: 0.5 engine: MKL2017 use_weight_bias: true "
         "bias_term: false filler { value: 2 } bias_filler { value: 3 } }",
     ),
+    "NVIDIA's AnnotatedData": (
+        "AnnotatedData",
+        encode_field(
+            100,
+            whole(2, 1)
+            + encode_field(208, whole(3, 30) + whole(4, 40))
+            + encode_field(210, whole(1, 1))
+            + whole(211, 20)
+            + whole(212, 25)
+            + encode_field(213, real(1, 0.5))
+            + encode_field(214, real(2, 3)),
+        ),
+        "transform_param { mirror: true resize_param { height: 30 width: 40 } "
+        "emit_constraint { emit_type: MIN_OVERLAP } crop_h: 20 crop_w: 25 "
+        "distort_param { brightness_prob: 0.5 } "
+        "expand_param { max_expand_ratio: 3 } }",
+    ),
     "Caffe's Embed": (
         "Embed",
         encode_field(137, whole(1, 3)),
@@ -200,7 +217,7 @@ def test_real_models_of_forks(shared_data):
         "det1": "layer 'loss1' (SoftmaxWithLoss): softmax_param",
         "det2": "layer 'loss3' (EuclideanLoss): loss_param",
         "det3": "layer 'loss2' (EuclideanLoss): loss_param",
-        "yufacedetectnet-open-v1": "layer 'data' (AnnotatedData): transform_param",
+        "yufacedetectnet-open-v1": "layer 'data' (AnnotatedData): a layer has no field",
     }
     models = sorted((shared_data / "models").rglob("*.caffemodel"))
     assert models
