@@ -248,6 +248,7 @@ class Net:
 
     def clear_param_diffs(self) -> None:
         """Set every parameter's gradient to zero."""
+        self.ops.use()
         for blob in self.param_blobs:
             self.ops.fill(blob.diff, 0.0)
 
@@ -302,6 +303,7 @@ class Net:
 
     def load(self, weights: str | PathLike[str], **options: Any) -> Report:
         """Load weights by layer name; options are those of :class:`Loader`'s load."""
+        self.ops.use()
         loader = Loader(self.graph, self.param_blobs, self.seed, self.ops)
         return loader.load(weights, **options)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
-import numpy as np
+from typing import Any
 
 from netspec.proto import SolverParameter
 from netspec.solver.building import Settings, Training
@@ -40,23 +38,23 @@ def started(
         lr_policy=solver.lr_policy,
         parameters=graph.parameter_count,
         test_nets=tests,
-        device=settings.device,
+        device=settings.device.name,
         ranks=passes.leaves.size,
         rank_images=len(passes.leaves.owned) * passes.rows,
         exact=training.cut.exact,
     )
 
 
-def ranks_ready(sync: Synchronizer) -> RanksReady:
+def ranks_ready(sync: Synchronizer, ops: Any) -> RanksReady:
     """Time a reduction on all ranks, and say who they are."""
-    bucket = np.ones(_PROBE, np.float32)
+    bucket = ops.zeros(_PROBE, "float32")
+    ops.fill(bucket, 1.0)
     seconds = []
     for _ in range(_TRIALS):
         sync.barrier()
-        start = time.perf_counter()
+        start = ops.mark()
         sync.reduce(bucket)
-        seconds.append(time.perf_counter() - start)
-        bucket[...] = 1
+        seconds.append(ops.seconds(start, ops.mark()))
     return RanksReady(
         tuple(map(str, getattr(sync, "places", range(sync.size)))),
         getattr(sync, "library", ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from netspec.backends.numpy_ops import NumpyOps
 from netspec.data.feeds import Feeds
 from netspec.errors import SpecError
 from netspec.graph import Feeding, build_graph
@@ -24,11 +25,12 @@ class Settings:
     """How nets are built.
 
     Attributes:
+        device: opened.
         lean, allow_python: see :class:`netspec.net.Net`.
     """
 
     seed: int
-    device: str
+    device: NumpyOps
     lean: bool
     allow_python: bool = False
 

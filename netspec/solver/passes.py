@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 
@@ -48,9 +48,8 @@ class Iterated:
     seconds: Sequence[RankSeconds] = ()
     updated: bool = False
 
-    @cached_property
     def loss(self) -> float:
-        """Mean over the passes; the first time, waits as :attr:`read` does."""
+        """Mean over the passes; waits as :attr:`read` does."""
         losses = self.read()
         return sum(losses) / len(losses)
 
@@ -77,7 +76,8 @@ class Passes:
         self._bad = 0
         self._iteration = 0
         self._spent = RankSeconds()
-        self._tree = TreeSum(net.arena.diff)
+        plus = net.ops.add if net.ops.runs_ahead else np.add
+        self._tree = TreeSum(net.arena.diff, plus)
         self._overlap = Overlap(net, sync, self._tree) if sync.size > 1 else None
         self._statistics = Statistics(net, self.leaves, sync)
         course = Course.of(net.graph, self.leaves)
@@ -105,7 +105,7 @@ class Passes:
         """Compute an iteration's gradient, summed over its passes.
 
         It stops at the first loss that is not finite, with the net as it was then; a
-        device that runs ahead goes on, and :attr:`Iterated.loss` tells of it later.
+        device that runs ahead goes on, and :meth:`Iterated.loss` tells of it later.
 
         Args:
             update: where there are several ranks, called with each stretch of the
@@ -196,9 +196,8 @@ class Passes:
             self._statistics.exchange()
         return update is not None
 
-    def spent(self, clock: Clock) -> None:
+    def spent(self, seconds: Mapping[str, float]) -> None:
         """Note where an iteration's time went, to tell the other ranks."""
-        seconds = clock.seconds
         compute = sum(seconds.get(k, 0.0) for k in ("forward", "backward", "update"))
         self._spent = RankSeconds(
             seconds.get("data", 0.0), compute, seconds.get("wait", 0.0)

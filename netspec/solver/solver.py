@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from netspec.backends import Device, open_device
 from netspec.data.feeds import Feeds
 from netspec.errors import LabelError
 from netspec.files import find
@@ -45,7 +46,7 @@ from netspec.solver.signals import Signals, Wish
 from netspec.solver.snapshot import Progress
 from netspec.solver.updates import RULES, Update, needs_whole
 from netspec.spec import Located, read_solver
-from netspec.sync import Leaves, Local, Synchronizer
+from netspec.sync import Leaves, Local, Synchronizer, for_device
 from netspec.weights import Report
 
 Path = str | PathLike[str]
@@ -94,7 +95,7 @@ class Solver:
         self,
         solver: Path | Located[SolverParameter],
         weights: Path | None = None,
-        device: str = "cpu",
+        device: Device = "cpu",
         *,
         lean: bool = False,
         listeners: Iterable[Listener] = (),
@@ -102,6 +103,7 @@ class Solver:
         resume: Path | None = None,
         allow_python: bool = False,
     ) -> None:
+        ops = open_device(device)
         spec = _located(solver)
         check_solver(spec)
         self._spec = spec
@@ -109,8 +111,8 @@ class Solver:
         self.listeners = list(listeners)
         self.callbacks: list[Callback] = []
         seed = seed_of(spec.message)
-        self._settings = Settings(seed, device, lean, allow_python)
-        self._sync = sync or Local()
+        self._settings = Settings(seed, ops, lean, allow_python)
+        self._sync = for_device(sync or Local(), ops)
         self._training = build_training(spec, self._settings, self._sync.size)
         self.net: Net = self._training.net
         self._tests = build_tests(spec, self._settings, self.net, self._sync)
@@ -227,6 +229,7 @@ class Solver:
 
         What every iteration ends with; the iteration is not counted up.
         """
+        self.net.ops.use()
         if self.average:
             self.average.begin()
         self._make_update(self.rate).whole()
@@ -329,6 +332,7 @@ class Solver:
         A device that runs ahead is at work on this iteration when the one before is
         looked at, unless there is something to show, to test or to write.
         """
+        self.net.ops.use()
         self._start()
         self._test_if_due()
         now, rate = self.iteration, self.rate
@@ -371,7 +375,7 @@ class Solver:
             sample = now * self.passes.images + error.row
             raise error.found_in(self.feeds.describe(sample)) from None
         if not self.net.ops.runs_ahead:
-            self._check_loss(now, done.loss)
+            self._check_loss(now, done.loss())
         for callback in self.callbacks:
             callback.on_gradients_ready()
         if not done.updated:
@@ -418,15 +422,15 @@ class Solver:
         losses = []
         while len(self._untold) > keep:
             each = self._untold.popleft()
-            losses.append(each.done.loss)
-            self._tell_of(each)
+            losses.append(each.done.loss())
+            self._tell_of(each, losses[-1])
         return losses
 
-    def _tell_of(self, each: _Untold) -> None:
-        loss = each.done.loss
+    def _tell_of(self, each: _Untold, loss: float) -> None:
         if self.net.ops.runs_ahead:
             self._check_loss(each.iteration, loss)
-        self.passes.spent(each.clock)
+        seconds = each.clock.seconds
+        self.passes.spent(seconds)
         self._losses.append(loss)
         self._emit(
             Iteration(
@@ -436,7 +440,7 @@ class Solver:
                 rate=each.rate,
                 images=self.passes.images,
                 display=each.display,
-                timings=Timings(**each.clock.seconds),
+                timings=Timings(**seconds),
                 outputs=each.done.outputs,
             )
         )
@@ -454,7 +458,7 @@ class Solver:
             self._keeper.prepare()
         self._emit(self.facts())
         if self._sync.size > 1:
-            self._emit(ranks_ready(self._sync))
+            self._emit(ranks_ready(self._sync, self.net.ops))
         self._examiner.warn()
 
     def facts(self) -> Started:

@@ -1,8 +1,16 @@
 """Ranks and the order in which their gradients are added."""
 
 from netspec.sync.base import Synchronizer
+from netspec.sync.choice import for_device
 from netspec.sync.local import Local
 from netspec.sync.messages import share_bytes
 from netspec.sync.tree import Leaves, TreeSum
 
-__all__ = ["Leaves", "Local", "Synchronizer", "TreeSum", "share_bytes"]
+__all__ = [
+    "Leaves",
+    "Local",
+    "Synchronizer",
+    "TreeSum",
+    "for_device",
+    "share_bytes",
+]

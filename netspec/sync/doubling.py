@@ -21,7 +21,8 @@ SMALL = 4096  # bytes: below, whole buckets travel, in half as many rounds
 
 
 class Port(Protocol):
-    """How one rank sends arrays to another and receives them; calls wait."""
+    """How one rank sends arrays to another and receives them; calls wait, or queue
+    their work on a device in order."""
 
     rank: int
     size: int
@@ -34,6 +35,9 @@ class Port(Protocol):
 
     def swap(self, partner: int, values: Array, into: Array) -> None:
         """Send and receive at once."""
+
+    def add(self, into: Array, values: Array) -> None:
+        """Add *values* to *into*, element by element."""
 
 
 def reduce_tree(port: Port, bucket: Array, spare: Array) -> None:
@@ -50,7 +54,7 @@ def reduce_tree(port: Port, bucket: Array, spare: Array) -> None:
     beyond = port.rank + core < port.size
     if beyond:
         port.receive(port.rank + core, spare)
-        bucket += spare
+        port.add(bucket, spare)
     if bucket.nbytes <= SMALL:
         _double(port, core, bucket, spare)
     else:
@@ -63,7 +67,7 @@ def _double(port: Port, core: int, bucket: Array, spare: Array) -> None:
     distance = 1
     while distance < core:
         port.swap(port.rank ^ distance, bucket, spare)
-        bucket += spare
+        port.add(bucket, spare)
         distance *= 2
 
 
@@ -73,7 +77,7 @@ def _halve_and_double(port: Port, core: int, bucket: Array, spare: Array) -> Non
         partner = port.rank ^ distance
         mine, other = _halves(mine, port.rank < partner)
         port.swap(partner, bucket[other], spare[mine])
-        bucket[mine] += spare[mine]
+        port.add(bucket[mine], spare[mine])
         rounds.append((partner, mine, other))
         distance *= 2
     for partner, mine, other in reversed(rounds):

@@ -220,6 +220,10 @@ class _MpiPort:
         """See :class:`netspec.sync.doubling.Port`."""
         self.wait(self.comm.Irecv(into, partner), self.comm.Isend(values, partner))
 
+    def add(self, into: Array, values: Array) -> None:
+        """See :class:`netspec.sync.doubling.Port`."""
+        into += values
+
     def wait(self, *requests: Any) -> None:
         """Wait for messages under way; other threads and ranks may use the core."""
         looks, (nap, longest) = 0, _NAPS

@@ -14,8 +14,11 @@ evenly as it can; its sums are equal within rounding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 Array = Any
 
@@ -79,10 +82,11 @@ class TreeSum:
     Args:
         bucket: the array that holds each group's sum when :meth:`add` is called, and
             the total after :meth:`complete`, which the last group takes instead.
+        plus: called as ``plus(a, b, y)`` for y = a + b; y is a.
     """
 
-    def __init__(self, bucket: Array) -> None:
-        self._bucket = bucket
+    def __init__(self, bucket: Array, plus: Callable[..., Any] = np.add) -> None:
+        self._bucket, self._plus = bucket, plus
         self._levels: list[Array] = []
         self._added = 0
 
@@ -94,7 +98,7 @@ class TreeSum:
         """Take in a group, the sum of which the bucket holds now; more will follow."""
         level = 0
         while self._added >> level & 1:
-            self._bucket += self._levels[level]
+            self._plus(self._bucket, self._levels[level], self._bucket)
             level += 1
         self._added += 1
         if level == len(self._levels):
@@ -110,4 +114,5 @@ class TreeSum:
         """
         for level, values in enumerate(self._levels):
             if self._added >> level & 1:
-                self._bucket[part] += values[part]
+                own = self._bucket[part]
+                self._plus(own, values[part], own)

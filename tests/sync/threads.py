@@ -38,6 +38,9 @@ class ThreadPort:
     def receive(self, partner, into):
         into[...] = self.mail.box(self.lane, partner, self.rank).get(timeout=PATIENCE)
 
+    def add(self, into, values):
+        into += values
+
     def swap(self, partner, values, into):
         self.send(partner, values)
         self.receive(partner, into)

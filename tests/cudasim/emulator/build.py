@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+import threading
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -99,9 +100,9 @@ def headers() -> str:
 
 
 def _make(path: Path, command: Sequence[str]) -> Path:
-    """Run a compiler unless its output is there; several processes may do so."""
+    """Run a compiler unless its output is there; several threads may do so."""
     if not path.exists():
-        partial = path.with_suffix(f".{os.getpid()}.tmp")
+        partial = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.tmp")
         try:
             _run([*command, "-o", str(partial)])
             os.replace(partial, path)
