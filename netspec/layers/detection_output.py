@@ -119,7 +119,8 @@ class DetectionOutput(NoGradient):
         code = run.bottom[0].reshape(batch, priors, self.labels, 4)
         ops.decode_boxes(code, run.bottom[2].reshape(2, priors, 4), boxes, self.rule)
         scores = run.bottom[1].reshape(batch, priors, self.classes)
-        rows = [self._rows(ops, i, boxes[i], scores[i]) for i in range(batch)]
+        about = ops.download(boxes), ops.download(scores)
+        rows = [self._rows(ops, i, *image) for i, image in enumerate(zip(*about))]
         found = np.concatenate(rows)
         if not len(found):
             found = np.full((batch, ROW), -1.0)
@@ -130,7 +131,7 @@ class DetectionOutput(NoGradient):
     def _rows(
         self, ops: Any, image: int, boxes: Array, scores: Array
     ) -> NDArray[np.float64]:
-        """The rows of one image: boxes (labels, P, 4), scores (P, classes)."""
+        """Rows of one image: the host's boxes (labels, P, 4), scores (P, classes)."""
         parts = []
         for label in range(self.classes):
             if label != self._background:
@@ -138,8 +139,8 @@ class DetectionOutput(NoGradient):
                 score = scores[:, label]
                 kept = ops.suppress(own, score, self.rule)
                 about = np.full((len(kept), 2), (image, label))
-                numbers = ops.download(score[kept])[:, None], ops.download(own[kept])
-                parts.append(np.concatenate((about, *numbers), axis=1))
+                numbers = about, score[kept][:, None], own[kept]
+                parts.append(np.concatenate(numbers, axis=1))
         return _best(np.concatenate(parts), self.message.keep_top_k)
 
 

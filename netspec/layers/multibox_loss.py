@@ -252,10 +252,10 @@ class MultiBoxLoss(Loss):
             ops.upload(losses, scratch["losses"])
 
         def uncovered(image: int, numbers: Numbers) -> Numbers:
-            boxes = run.bottom[2].reshape(2, -1, 4)[0]
+            boxes = ops.download(run.bottom[2]).reshape(2, -1, 4)[0]
             if self.rules.covers_predicted:
-                boxes = scratch["boxes"][image, 0]
-            own = boxes[numbers], scratch["losses"][image][numbers]
+                boxes = ops.download(scratch["boxes"])[image, 0]
+            own = boxes[numbers], losses[image][numbers]
             return numbers[ops.suppress(*own, self.code)]
 
         mine(self.rules, targets, losses, uncovered)

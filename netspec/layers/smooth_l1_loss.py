@@ -82,7 +82,9 @@ class SmoothL1Loss(Loss):
             refuse_gradient(run, i, "weights")
         value = run.scratch["value"]
         dy: Array = run.top_diff[0]
-        ops.fill(value, float(ops.download(dy)) / self._divisor(run))
+        rows = value.reshape(1, -1)
+        share = 1 / self._divisor(run)
+        ops.reduce_rows_backward(rows, dy.reshape(1), rows, Term.SUM, share)
         ops.smooth_l1_backward(run.scratch["distance"], value, value, self.sigma)
         for weight in run.bottom[2:]:
             ops.eltwise_prod((weight, value), value)

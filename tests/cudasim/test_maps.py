@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netspec.backends.base import BoxRule, Interpolation
+from netspec.backends.base import AxisSplit, BoxRule, Interpolation
 
 RNG = np.random.default_rng(61)
 
@@ -102,3 +102,19 @@ def test_suppression(machine):
     rule = BoxRule("CORNER", False, 0.1, 30, 0.4, 0.9)
     (kept,) = machine.agree(lambda ops: [ops.suppress(boxes, scores, rule)])
     assert 1 < len(kept) < 30
+
+
+@pytest.mark.parametrize("logistic", [False, True])
+@pytest.mark.parametrize(
+    "axis", [AxisSplit(7, 5, 1), AxisSplit(2, 4, 3), AxisSplit(2, 1100, 1)], ids=str
+)
+def test_losses_of_places(axis, logistic, machine):
+    x = 3 * draw(axis.outer, axis.size, axis.inner)
+    labels = RNG.integers(0, axis.size + logistic, (axis.outer, axis.inner))
+
+    def call(ops):
+        losses = np.full(labels.shape, np.nan, np.float32)
+        ops.class_losses(x, labels.astype(np.float32), losses, axis, logistic)
+        return [losses]
+
+    machine.agree(call, 2e-6)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import cupy
-
-from netspec.backends.base import BoxRule
+from netspec.backends.base import AxisSplit, BoxRule
+from netspec.backends.cpu.boxes import CpuBoxOps
 from netspec.backends.cuda.launch import KernelFile, i32, i64
-from netspec.backends.reference.boxes import BoxOps
+from netspec.backends.cuda.rows import over_rows
 
 Array = Any
 
@@ -17,7 +16,7 @@ KINDS = {"CORNER": 0, "CENTER_SIZE": 1, "CORNER_SIZE": 2}
 
 
 class CudaBoxOps:
-    """What DetectionOutput computes."""
+    """What DetectionOutput and MultiBoxLoss compute."""
 
     def decode_boxes(
         self, code: Array, priors: Array, boxes: Array, rule: BoxRule
@@ -30,6 +29,13 @@ class CudaBoxOps:
         KERNELS.over("decode_boxes", boxes.size // 4, arguments)
 
     def suppress(self, boxes: Array, scores: Array, rule: BoxRule) -> Array:
-        """See the reference: done on the host, box after box, as each decides."""
-        kept = BoxOps().suppress(boxes.get(), scores.get(), rule)
-        return cupy.asarray(kept)
+        """See the reference: done by the CPU, box after box, as each decides."""
+        return CpuBoxOps().suppress(boxes, scores, rule)
+
+    def class_losses(
+        self, x: Array, labels: Array, losses: Array, axis: AxisSplit, logistic: bool
+    ) -> None:
+        """See the reference."""
+        sizes = i64(axis.places), i32(axis.size), i64(axis.inner)
+        arguments = x, labels, losses, *sizes, i32(logistic)
+        over_rows(KERNELS, "class_losses", axis.places, axis.size, arguments)

@@ -51,8 +51,8 @@ class BoxOps:
         that no box before it overlaps by more than the threshold.
 
         Args:
-            boxes: (P, 4).
-            scores: (P,).
+            boxes: (P, 4), in the host's memory on every backend.
+            scores: (P,), likewise.
 
         Returns:
             Their numbers, int64.
