@@ -5,7 +5,7 @@
 
 // y = weights * source, finished. Grid: blocks of columns, filters. *origins* has for
 // each of the *elements* of the reduction where the first row's weight stands.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
     convolve_plainly(const float* __restrict__ source, const float* __restrict__ w,
                      const int* __restrict__ table, const int* __restrict__ origins,
                      const float* __restrict__ bias, const float* __restrict__ terms,

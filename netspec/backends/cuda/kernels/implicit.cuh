@@ -38,7 +38,7 @@ __device__ __forceinline__ const Shape& shape_of(const int* table) {
 
 constexpr int BELOW = 1 << 20;  // a row below every image
 
-struct Entry {
+struct alignas(8) Entry {
   int offset;  // values from the first pixel
   int pixels;  // down in the lower 16 bits, across in the upper
 

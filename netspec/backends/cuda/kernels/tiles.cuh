@@ -55,12 +55,12 @@ struct PlainSums {
   // Store all sums, WIDTH neighbouring columns at a time.
   template <class To>
   __device__ __forceinline__ void store(const To& to) const {
+    auto near = to.begin(column), far = to.begin(column + COLUMNS / 2);
 #pragma unroll
-    for (int j = 0; j < 8; j += WIDTH) {
-      auto run = to.begin(column + j / 4 * (COLUMNS / 2));
-#pragma unroll
-      for (int i = 0; i < 8; ++i)
-        to.store(run, row + i % 4 + i / 4 * (ROWS / 2), &sums[i][j]);
+    for (int i = 0; i < 8; ++i) {
+      int at = row + i % 4 + i / 4 * (ROWS / 2);
+      to.store(near, at, &sums[i][0]);
+      to.store(far, at, &sums[i][WIDTH]);
     }
   }
 

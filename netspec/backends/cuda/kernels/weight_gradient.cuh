@@ -84,14 +84,15 @@ struct Correlated {
     int h = at.down * shape.step_h + shape.first_h;
     int w = at.across * shape.step_w + shape.first_w;
     if (position >= end) h = BELOW;
-    const float* source = x + static_cast<long long>(at.image) * shape.source_image;
-    int origin = at.down * shape.step_h * shape.source_w +
-                 shape.first_h * shape.source_w + w;
+    // Not of h, which may be below.
+    int origin = (at.down * shape.step_h + shape.first_h) * shape.source_w + w;
+    const float* source =
+        x + (static_cast<long long>(at.image) * shape.source_image + origin);
 #pragma unroll
     for (int i = 0; i < RIGHT; ++i) {
       const Entry& entry = entries[line(i)];
       bool inside = entry.inside(h, w, shape.source_h, shape.source_w);
-      right(i, inside ? source + (origin + entry.offset) : x, inside);
+      right(i, inside ? source + entry.offset : x, inside);
     }
     position += PART;
     at.advance(shape, PART);
@@ -131,6 +132,7 @@ __device__ __forceinline__ void correlate(const float* x, const float* dy,
                                           const int* table, float* parts, int elements,
                                           int groups, int slabs) {
   __shared__ Entry entries[Sums::COLUMNS];
+  __shared__ float* target;  // here it takes no registers during the sums
   const Shape& shape = shape_of<Sums>(table);
   auto list = reinterpret_cast<const Entry*>(table + sizeof(Shape) / sizeof(int));
   int first = static_cast<int>(blockIdx.x) * Sums::COLUMNS;
@@ -138,6 +140,10 @@ __device__ __forceinline__ void correlate(const float* x, const float* dy,
     entries[i] = list[min(first + i, elements)];  // which is padding, behind the last
   int part = static_cast<int>(blockIdx.z) / groups;
   int group = static_cast<int>(blockIdx.z) % groups;
+  if (threadIdx.x == 0) {
+    long long filters = static_cast<long long>(part) * groups + group;
+    target = parts + filters * shape.rows * elements;
+  }
   int start = part * slabs * WORDS * Sums::EACH;
   int end = min(start + slabs * WORDS * Sums::EACH, shape.columns);
   int position = start + static_cast<int>(threadIdx.x) % PART;
@@ -159,7 +165,5 @@ __device__ __forceinline__ void correlate(const float* x, const float* dy,
       {}};
   __syncthreads();
   sum_slabs(sums, operands, slabs);
-  long long filters = static_cast<long long>(part) * groups + group;
-  sums.store(StoredPart<Sums>{parts + filters * shape.rows * elements, shape.rows,
-                              elements});
+  sums.store(StoredPart<Sums>{target, shape.rows, elements});
 }
