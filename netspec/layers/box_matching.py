@@ -19,7 +19,6 @@ Mask = NDArray[np.bool_]
 ROW = 8  # image, label, instance, four corners, difficult
 NOBODY, IGNORED = -1, -2  # what a prior may be matched with
 _LEAST_OVERLAP = 1e-6  # overlaps up to this are none
-_LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)  # no logarithm is taken of less
 
 
 @dataclass(frozen=True)
@@ -132,25 +131,6 @@ def codes(truth: Array, priors: Array, code: str) -> Array:
     if code == "CORNER_SIZE":
         return (truth - priors) / np.concatenate([size, size], axis=1)
     return truth - priors
-
-
-def losses_of_scores(scores: Array, classes: Numbers, logistic: bool) -> Array:
-    """The loss of each prior's scores.
-
-    Args:
-        scores: (N, P, C); their softmax, or, *logistic*, the scores themselves.
-        classes: (N, P): the class asked for; logistic, C or more is none of them.
-
-    Returns:
-        (N, P): -log(softmax at the class); or the cross entropies of all sigmoids.
-    """
-    size = scores.shape[-1]
-    at = np.minimum(classes, size - 1)[..., None]
-    own = np.take_along_axis(scores, at, axis=-1)[..., 0]
-    if not logistic:
-        return -np.log(np.maximum(own, _LEAST_PROBABILITY))
-    each = np.maximum(scores, 0) + np.log1p(np.exp(-np.abs(scores)))
-    return each.sum(axis=-1) - np.where(classes < size, own, 0)
 
 
 def hardest(losses: Array, eligible: Mask, most: int) -> Numbers:

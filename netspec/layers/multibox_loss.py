@@ -15,7 +15,6 @@ from netspec.layers.box_matching import (
     ROW,
     Numbers,
     Truth,
-    losses_of_scores,
     truths,
     without_difficult,
 )
@@ -154,14 +153,14 @@ class MultiBoxLoss(Loss):
             "weight": Scratch(boxes),  # 0 where no code is asked for
             "distance": Scratch(boxes),
             "value": Scratch(boxes),
+            "class": Scratch(places),
+            "losses": Scratch(places),
             "asked": Scratch(scores if self.logistic else places),
             "divisor": Scratch((1,)),
             "scores_loss": Scratch(()),
         }
         if not self.logistic:
             kept["prob"] = Scratch(scores)
-        if self.rules.suppresses:
-            kept["losses"] = Scratch(places)
         if self._decodes:
             kept["boxes"] = Scratch((sizes.batch, sizes.labels, sizes.priors, 4))
         return kept
@@ -239,17 +238,17 @@ class MultiBoxLoss(Loss):
 
     def _mine(self, ops: Any, run: Run, targets: Targets) -> None:
         """Choose the scores that count, by the losses of all."""
-        scratch, axis, scores = run.scratch, run.geometry.axis, run.bottom[1]
-        if not self.logistic:
-            ops.softmax(scores, scratch["prob"], axis)
-            scores = scratch["prob"]
-        scores = ops.download(scores).reshape(*targets.classes.shape, axis.size)
-        losses = losses_of_scores(scores, targets.classes, self.logistic)
+        scratch = run.scratch
+        ops.upload(targets.classes, scratch["class"])
+        ops.class_losses(
+            run.bottom[1], scratch["class"], scratch["losses"], run.geometry.axis,
+            self.logistic,
+        )  # fmt: skip
+        losses = ops.download(scratch["losses"]).copy()
         if self.rules.hard_examples:
             self._compare_boxes(ops, run, targets)
             each = ops.download(scratch["value" if self.smooth else "distance"])
             losses += (each if self.smooth else each * each / 2).sum(axis=(2, 3))
-        if self.rules.suppresses:
             ops.upload(losses, scratch["losses"])
 
         def uncovered(image: int, numbers: Numbers) -> Numbers:

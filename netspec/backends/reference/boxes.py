@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from netspec.backends.base import BoxRule
+from netspec.backends.base import AxisSplit, BoxRule
+from netspec.backends.reference.softmax import LEAST, split_axis
 
 Array = Any
 
 
 class BoxOps:
-    """What DetectionOutput computes."""
+    """What DetectionOutput and MultiBoxLoss compute."""
 
     def decode_boxes(
         self, code: Array, priors: Array, boxes: Array, rule: BoxRule
@@ -66,6 +67,32 @@ class BoxOps:
             if rule.eta < 1 and threshold > 0.5:
                 threshold *= rule.eta
         return np.array(kept, np.int64)
+
+    @np.errstate(all="ignore")
+    def class_losses(
+        self, x: Array, labels: Array, losses: Array, axis: AxisSplit, logistic: bool
+    ) -> None:
+        """The loss of each place's scores; none of a place is read by another.
+
+        Args:
+            labels: (outer, inner), each a class; *logistic*, a larger number is none.
+            losses: (outer, inner), filled: -log(softmax at the label); or *logistic*,
+                the cross entropies of all classes' sigmoids, of which the label's
+                should be 1.
+        """
+        scores = split_axis(x, axis)
+        index = labels.reshape(axis.outer, 1, axis.inner).astype(np.int64)
+        at = np.minimum(index, axis.size - 1)
+        own = np.where(index < axis.size, np.take_along_axis(scores, at, axis=1), 0)
+        out = losses.reshape(axis.outer, axis.inner)
+        if logistic:
+            each = np.maximum(scores, 0) + np.log1p(np.exp(-np.abs(scores)))
+            out[...] = each.sum(axis=1) - own[:, 0]
+        else:
+            most = scores.max(axis=1, keepdims=True)
+            total = np.exp(scores - most).sum(axis=1)
+            prob = np.exp(own[:, 0] - most[:, 0]) / total
+            out[...] = -np.log(np.maximum(prob, LEAST))
 
 
 def candidates(scores: Array, rule: BoxRule) -> Array:
