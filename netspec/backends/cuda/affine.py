@@ -21,7 +21,7 @@ class CudaAffineOps:
     def affine(
         self, x: Array, scale: Array | None, bias: Array | None, y: Array
     ) -> None:
-        """See the reference."""
+        """See :meth:`AffineOps.affine`."""
         if scale is not None and bias is not None:
             arrays = x, scale, bias, y
             each_in_channels(KERNELS, "scale_and_shift", arrays, x.shape)
@@ -35,7 +35,7 @@ class CudaAffineOps:
     def affine_gradient(
         self, x: Array | None, dy: Array, dscale: Array | None, dbias: Array | None
     ) -> None:
-        """See the reference."""
+        """See :meth:`AffineOps.affine_gradient`."""
         if dscale is None:
             if dbias is not None:
                 Parts(KERNELS, "slope_sums", (dy,), dy.shape).finish(
@@ -49,15 +49,15 @@ class CudaAffineOps:
             parts.finish(KERNELS, "add_sums", (gradient,), i32(number))
 
     def prelu(self, x: Array, slope: Array, y: Array) -> None:
-        """See the reference."""
+        """See :meth:`ActivationOps.prelu`."""
         each_in_channels(ACTIVATIONS, "prelu", (x, slope, y), x.shape)
 
     def prelu_backward(self, x: Array, slope: Array, dy: Array, dx: Array) -> None:
-        """See the reference."""
+        """See :meth:`ActivationOps.prelu_backward`."""
         arrays = x, slope, dy, dx
         each_in_channels(ACTIVATIONS, "prelu_backward", arrays, x.shape)
 
     def prelu_gradient(self, x: Array, dy: Array, dslope: Array) -> None:
-        """See the reference."""
+        """See :meth:`ActivationOps.prelu_gradient`."""
         parts = Parts(KERNELS, "prelu_sums", (x, dy), x.shape)
         parts.finish(KERNELS, "add_sums", (dslope,), i32(0))

@@ -21,7 +21,7 @@ class CudaBatchNormOps:
     """Sums are in double precision, as the reference's are."""
 
     def channel_statistics(self, x: Array, mean: Array, variance: Array) -> None:
-        """See the reference."""
+        """See :meth:`BatchNormOps.channel_statistics`."""
         parts = Parts(KERNELS, "moments", (x,), _split(x), sums=2)
         parts.finish(KERNELS, "statistics", (mean, variance), f64(parts.places))
 
@@ -33,7 +33,7 @@ class CudaBatchNormOps:
         fraction: float,
         samples: int,
     ) -> None:
-        """See the reference."""
+        """See :meth:`BatchNormOps.accumulate_statistics`."""
         unbiased = samples / (samples - 1) if samples > 1 else 1.0
         numbers = i32(mean.size), f32(fraction), f32(unbiased)
         KERNELS.over(
@@ -43,7 +43,7 @@ class CudaBatchNormOps:
     def stored_statistics(
         self, stored: Sequence[Array], mean: Array, variance: Array
     ) -> None:
-        """See the reference."""
+        """See :meth:`BatchNormOps.stored_statistics`."""
         arguments = *_three(stored), mean, variance, i32(mean.size)
         KERNELS.over("stored", mean.size, arguments)
 
@@ -56,7 +56,7 @@ class CudaBatchNormOps:
         y: Array,
         copy: Array | None = None,
     ) -> None:
-        """See the reference."""
+        """See :meth:`BatchNormOps.batch_norm`."""
         arrays = x, mean, variance, y
         each_in_channels(KERNELS, "normalise", arrays, _split(x), f32(eps))
         if copy is not None:
@@ -71,7 +71,7 @@ class CudaBatchNormOps:
         dy: Array,
         dx: Array,
     ) -> None:
-        """See the reference."""
+        """See :meth:`BatchNormOps.batch_norm_backward`."""
         centre, normalised = (variance, 1) if mean is None else (mean, 0)
         numbers, shape = (f32(eps), i32(normalised)), _split(x)
         inputs = x, centre, variance
@@ -84,7 +84,7 @@ class CudaBatchNormOps:
     def batch_norm_backward_stored(
         self, variance: Array, eps: float, dy: Array, dx: Array
     ) -> None:
-        """See the reference."""
+        """See :meth:`BatchNormOps.batch_norm_backward_stored`."""
         arrays = variance, dy, dx
         each_in_channels(KERNELS, "backward_stored", arrays, _split(dy), f32(eps))
 

@@ -21,7 +21,7 @@ class CudaBoxOps:
     def decode_boxes(
         self, code: Array, priors: Array, boxes: Array, rule: BoxRule
     ) -> None:
-        """See the reference."""
+        """See :meth:`BoxOps.decode_boxes`."""
         _, labels, number, _ = boxes.shape
         numbers = i64(boxes.size // 4), i32(labels), i64(number)
         kind = i32(KINDS[rule.code]), i32(rule.variance_encoded)
@@ -29,13 +29,13 @@ class CudaBoxOps:
         KERNELS.over("decode_boxes", boxes.size // 4, arguments)
 
     def suppress(self, boxes: Array, scores: Array, rule: BoxRule) -> Array:
-        """See the reference: done by the CPU, box after box, as each decides."""
+        """See :meth:`BoxOps.suppress`: done by the CPU, box after box."""
         return CpuBoxOps().suppress(boxes, scores, rule)
 
     def class_losses(
         self, x: Array, labels: Array, losses: Array, axis: AxisSplit, logistic: bool
     ) -> None:
-        """See the reference."""
+        """See :meth:`BoxOps.class_losses`."""
         sizes = i64(axis.places), i32(axis.size), i64(axis.inner)
         arguments = x, labels, losses, *sizes, i32(logistic)
         over_rows(KERNELS, "class_losses", axis.places, axis.size, arguments)

@@ -19,11 +19,11 @@ class CudaInterpolationOps:
     """A thread for each output, or, in gradients, for each input."""
 
     def interpolate(self, x: Array, y: Array, g: Interpolation) -> None:
-        """See the reference."""
+        """See :meth:`InterpolationOps.interpolate`."""
         _launch("interpolate", (x, y), y, x.shape, g)
 
     def interpolate_backward(self, dy: Array, dx: Array, g: Interpolation) -> None:
-        """See the reference."""
+        """See :meth:`InterpolationOps.interpolate_backward`."""
         _launch("interpolate_backward", (dy, dx), dx, dx.shape, g)
 
 

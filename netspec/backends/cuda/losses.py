@@ -22,13 +22,13 @@ class CudaLossOps:
     """Labels have passed ``first_bad_label``."""
 
     def squared_distance(self, a: Array, b: Array, y: Array, factor: float) -> None:
-        """See the reference."""
+        """See :meth:`ElementwiseOps.squared_distance`."""
         finish_loss(whole("squared_distance", a, b), y, factor)
 
     def squared_distance_backward(
         self, a: Array, b: Array, dy: Array, da: Array, factor: float
     ) -> None:
-        """See the reference."""
+        """See :meth:`ElementwiseOps.squared_distance_backward`."""
         arguments = a, b, dy, da, i64(a.size), f32(2 * factor)
         SQUARES.over("squared_distance_backward", a.size, arguments)
 
@@ -42,7 +42,7 @@ class CudaLossOps:
         legacy: bool,
         factor: float,
     ) -> None:
-        """See the reference."""
+        """See :meth:`LossOps.contrastive_loss`."""
         arrays, numbers = (_distances(a, b), similar), (f64(margin), i32(legacy))
         parts = Parts.of_places(KERNELS, "contrastive", arrays, len(a), *numbers)
         finish_loss(parts, loss, factor)
@@ -58,7 +58,7 @@ class CudaLossOps:
         legacy: bool,
         factor: float,
     ) -> None:
-        """See the reference."""
+        """See :meth:`LossOps.contrastive_loss_backward`."""
         arrays = a, b, _distances(a, b), similar, dloss, da
         sizes = i64(a.size), i64(a.size // max(1, len(a)))
         numbers = f64(margin), i32(legacy), f64(2 * factor)
@@ -67,7 +67,7 @@ class CudaLossOps:
     def hinge_loss(
         self, x: Array, labels: Array, loss: Array, squares: bool, factor: float
     ) -> None:
-        """See the reference."""
+        """See :meth:`LossOps.hinge_loss`."""
         arrays, numbers = (x, labels), (i32(x.shape[1]), i32(squares))
         parts = Parts.of_places(KERNELS, "hinge", arrays, x.size, *numbers)
         finish_loss(parts, loss, factor)
@@ -81,12 +81,12 @@ class CudaLossOps:
         squares: bool,
         factor: float,
     ) -> None:
-        """See the reference."""
+        """See :meth:`LossOps.hinge_loss_backward`."""
         numbers = i64(x.size), i32(x.shape[1]), i32(squares), f32(factor)
         KERNELS.over("hinge_backward", x.size, (x, labels, dloss, dx, *numbers))
 
     def log_loss(self, p: Array, labels: Array, loss: Array, factor: float) -> None:
-        """See the reference."""
+        """See :meth:`LossOps.log_loss`."""
         arrays, classes = (p, labels), i32(p.shape[1])
         parts = Parts.of_places(KERNELS, "log_losses", arrays, len(p), classes)
         finish_loss(parts, loss, -factor)
@@ -94,7 +94,7 @@ class CudaLossOps:
     def log_loss_backward(
         self, p: Array, labels: Array, dloss: Array, dp: Array, factor: float
     ) -> None:
-        """See the reference."""
+        """See :meth:`LossOps.log_loss_backward`."""
         numbers = i64(p.size), i32(p.shape[1]), f32(factor)
         arguments = p, labels, dloss, dp, *numbers
         KERNELS.over("log_losses_backward", p.size, arguments)
@@ -109,7 +109,7 @@ class CudaLossOps:
         ignore: int | None = None,
         divisor: float | None = None,
     ) -> None:
-        """See the reference."""
+        """See :meth:`LossOps.infogain_loss`."""
         counted, by = counted_labels(labels, ignore, divisor)
         arrays = prob, labels, gain
         numbers = i32(axis.size), i64(axis.inner), *ignoring(ignore)
@@ -127,7 +127,7 @@ class CudaLossOps:
         ignore: int | None = None,
         divisor: float | None = None,
     ) -> None:
-        """See the reference."""
+        """See :meth:`LossOps.infogain_loss_backward`."""
         counted, by = counted_labels(labels, ignore, divisor)
         classes, totals = i32(axis.size), cupy.empty(axis.size, cupy.float32)
         sums = gain, totals, classes
@@ -146,7 +146,7 @@ class CudaLossOps:
         ignore: int | None = None,
         divisor: float | None = None,
     ) -> None:
-        """See the reference."""
+        """See :meth:`LossOps.sigmoid_cross_entropy`."""
         counted, by = counted_labels(targets, ignore, divisor)
         arrays, numbers = (x, targets), ignoring(ignore)
         parts = Parts.of_places(KERNELS, "sigmoid_losses", arrays, x.size, *numbers)
@@ -161,7 +161,7 @@ class CudaLossOps:
         ignore: int | None = None,
         divisor: float | None = None,
     ) -> None:
-        """See the reference."""
+        """See :meth:`LossOps.sigmoid_cross_entropy_backward`."""
         counted, by = counted_labels(targets, ignore, divisor)
         arrays = x, targets, dloss, dloss if counted is None else counted, dx
         numbers = i64(x.size), *ignoring(ignore), f32(by)

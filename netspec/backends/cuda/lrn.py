@@ -46,14 +46,14 @@ class CudaLrnOps:
     """The region WITHIN is summed along rows, then along columns."""
 
     def lrn_across(self, x: Array, y: Array, window: LrnWindow) -> None:
-        """See the reference."""
+        """See :meth:`LrnOps.lrn_across`."""
         axis, half = _axes(x)[0], window.size // 2
         _slide("respond", (x, x, y), axis, half, i32(1), *_numbers(window, 1))
 
     def lrn_across_backward(
         self, x: Array, dy: Array, dx: Array, window: LrnWindow
     ) -> None:
-        """See the reference."""
+        """See :meth:`LrnOps.lrn_across_backward`."""
         axis, half = _axes(x)[0], window.size // 2
         ratio, numbers = cupy.empty_like(x), _numbers(window, 1)
         arrays = x, x, dy, dx, ratio
@@ -61,7 +61,7 @@ class CudaLrnOps:
         _slide("subtract", (ratio, x, dx), axis, half, _slope(window, 1))
 
     def lrn_within(self, x: Array, y: Array, window: LrnWindow) -> None:
-        """See the reference."""
+        """See :meth:`LrnOps.lrn_within`."""
         (_, down, across), half = _axes(x), window.size // 2
         sums = cupy.empty_like(x)
         _slide("window_sums", (x, sums), across, half, i32(1))
@@ -70,7 +70,7 @@ class CudaLrnOps:
     def lrn_within_backward(
         self, x: Array, dy: Array, dx: Array, window: LrnWindow
     ) -> None:
-        """See the reference."""
+        """See :meth:`LrnOps.lrn_within_backward`."""
         (_, down, across), half = _axes(x), window.size // 2
         sums, ratio = cupy.empty_like(x), cupy.empty_like(x)
         _slide("window_sums", (x, sums), across, half, i32(1))

@@ -16,11 +16,11 @@ class CudaMovementOps:
     """Blocks in runs of 16 bytes where all sizes allow it."""
 
     def read_block(self, whole: Array, part: Array, outer: int, start: int) -> None:
-        """See the reference."""
+        """See :meth:`MovementOps.read_block`."""
         _block("read_block", (whole, part), part, whole, outer, start)
 
     def write_block(self, part: Array, whole: Array, outer: int, start: int) -> None:
-        """See the reference."""
+        """See :meth:`MovementOps.write_block`."""
         _block("write_block", (part, whole), part, whole, outer, start)
 
 

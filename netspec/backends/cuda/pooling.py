@@ -37,7 +37,7 @@ class CudaPoolingOps:
     def max_pool(
         self, x: Array, y: Array, index: Array | None, g: PoolingGeometry
     ) -> None:
-        """See the reference."""
+        """See :meth:`PoolingOps.max_pool`."""
         if index is None:
             _pool("max_pool", (x, y), y, g)
         else:
@@ -46,15 +46,15 @@ class CudaPoolingOps:
     def max_pool_backward(
         self, dy: Array, index: Array, dx: Array, g: PoolingGeometry
     ) -> None:
-        """See the reference."""
+        """See :meth:`PoolingOps.max_pool_backward`."""
         _pool(f"max_pool_backward_{index.dtype.name}", (dy, index, dx), dx, g)
 
     def max_pool_mask(self, index: Array, mask: Array, g: PoolingGeometry) -> None:
-        """See the reference."""
+        """See :meth:`PoolingOps.max_pool_mask`."""
         _pool(f"max_pool_mask_{index.dtype.name}", (index, mask), mask, g)
 
     def average_pool(self, x: Array, y: Array, g: PoolingGeometry) -> None:
-        """See the reference."""
+        """See :meth:`PoolingOps.average_pool`."""
         if _is_global(g):
             arguments = x, y, i64(y.size), i32(count(g.input))
             over_rows(KERNELS, "average_planes", y.size, count(g.input), arguments)
@@ -62,7 +62,7 @@ class CudaPoolingOps:
             _pool("average_pool", (x, y), y, g)
 
     def average_pool_backward(self, dy: Array, dx: Array, g: PoolingGeometry) -> None:
-        """See the reference."""
+        """See :meth:`PoolingOps.average_pool_backward`."""
         _pool("average_pool_backward", (dy, dx), dx, g)
 
     def stochastic_pool(
@@ -74,20 +74,20 @@ class CudaPoolingOps:
         key: Key,
         first_sample: int = 0,
     ) -> None:
-        """See the reference; the words drawn are the same."""
+        """See :meth:`StochasticPoolingOps.stochastic_pool`: the same words."""
         words = first_sample & 0xFFFFFFFF, *key.high_counter, *key.words
         each = i64(g.channels * count(g.output))
         kernel = f"stochastic_pool_{index.dtype.name}"
         _pool(kernel, (x, y, index), y, g, each, *map(u32, words))
 
     def expected_pool(self, x: Array, y: Array, g: PoolingGeometry) -> None:
-        """See the reference."""
+        """See :meth:`StochasticPoolingOps.expected_pool`."""
         _pool("expected_pool", (x, y), y, g)
 
     def expected_pool_backward(
         self, x: Array, y: Array, dy: Array, dx: Array, g: PoolingGeometry
     ) -> None:
-        """See the reference."""
+        """See :meth:`StochasticPoolingOps.expected_pool_backward`."""
         share = cupy.empty(dy.shape, cupy.float32)
         _pool("window_shares", (x, dy, share), dy, g)
         _pool("expected_pool_backward", (x, y, share, dx), dx, g)

@@ -17,7 +17,7 @@ class CudaRecurrentOps:
     def lstm_unit(
         self, before: Array, gates: Array, cont: Array, c: Array, h: Array
     ) -> None:
-        """See the reference."""
+        """See :meth:`RecurrentOps.lstm_unit`."""
         arguments = before, gates, cont, c, h, i64(c.size), i64(c.shape[1])
         KERNELS.over("lstm_unit", c.size, arguments)
 
@@ -32,7 +32,7 @@ class CudaRecurrentOps:
         dbefore: Array,
         dgates: Array,
     ) -> None:
-        """See the reference."""
+        """See :meth:`RecurrentOps.lstm_unit_backward`."""
         arrays = before, gates, cont, c, dc, dh, dbefore, dgates
         arguments = *arrays, i64(c.size), i64(c.shape[1])
         KERNELS.over("lstm_unit_backward", c.size, arguments)

@@ -20,7 +20,7 @@ class CudaReductionOps:
     """x is (R, D); sums are in double precision."""
 
     def reduce_rows(self, x: Array, y: Array, term: Term, factor: float) -> None:
-        """See the reference."""
+        """See :meth:`ReductionOps.reduce_rows`."""
         rows, columns = x.shape
         if columns > PART:  # more than a block should add up alone
             parts = Parts(SUMS, SUM_OF[term], (x,), (1, rows, columns))
@@ -33,7 +33,7 @@ class CudaReductionOps:
     def reduce_rows_backward(
         self, x: Array, dy: Array, dx: Array, term: Term, factor: float
     ) -> None:
-        """See the reference."""
+        """See :meth:`ReductionOps.reduce_rows_backward`."""
         sizes = i64(dx.size), i64(dx.shape[1]), f32(factor)
         if term is Term.SUM:
             KERNELS.over("share_out", dx.size, (dy, dx, *sizes))
@@ -44,7 +44,7 @@ class CudaReductionOps:
     def normalize_rows(
         self, x: Array, y: Array, deviation: Array | None, eps: float = 0.0
     ) -> None:
-        """See the reference."""
+        """See :meth:`ReductionOps.normalize_rows`."""
         numbers = *map(i64, x.shape), i32(deviation is not None), f32(eps)
         arguments = x, y, y if deviation is None else deviation, *numbers
         rows, columns = x.shape
@@ -53,7 +53,7 @@ class CudaReductionOps:
     def normalize_rows_backward(
         self, y: Array, deviation: Array | None, dy: Array, dx: Array
     ) -> None:
-        """See the reference."""
+        """See :meth:`ReductionOps.normalize_rows_backward`."""
         numbers = *map(i64, y.shape), i32(deviation is not None)
         arguments = y, y if deviation is None else deviation, dy, dx, *numbers
         rows, columns = y.shape

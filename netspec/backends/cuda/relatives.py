@@ -22,27 +22,27 @@ class CudaRelativesOps:
     """Images are (N, C, S)."""
 
     def relu6(self, x: Array, y: Array, slope: float = 0.0) -> None:
-        """See the reference."""
+        """See :meth:`RelativesOps.relu6`."""
         each(ACTIVATIONS, "relu6", (x, y), f32(slope))
 
     def relu6_backward(
         self, x: Array, y: Array, dy: Array, dx: Array, slope: float = 0.0
     ) -> None:
-        """See the reference."""
+        """See :meth:`RelativesOps.relu6_backward`."""
         each(ACTIVATIONS, "relu6_backward", (x, y, dy, dx), f32(slope))
 
     def smooth_l1(self, x: Array, y: Array, sigma: float) -> None:
-        """See the reference."""
+        """See :meth:`RelativesOps.smooth_l1`."""
         each(ACTIVATIONS, "smooth_l1", (x, y), f32(1 / sigma**2), f32(sigma**2 / 2))
 
     def smooth_l1_backward(self, x: Array, dy: Array, dx: Array, sigma: float) -> None:
-        """See the reference."""
+        """See :meth:`RelativesOps.smooth_l1_backward`."""
         each(ACTIVATIONS, "smooth_l1_backward", (x, dy, dx), f32(sigma**2))
 
     def l2_normalize(
         self, x: Array, scale: Array, norm: Array, y: Array, eps: float
     ) -> None:
-        """See the reference."""
+        """See :meth:`RelativesOps.l2_normalize`."""
         _, channels, inner = x.shape
         if _is_whole(x, norm):
             parts = Parts(SUMS, "square_sum", (x,), _images(x))
@@ -62,7 +62,7 @@ class CudaRelativesOps:
         dx: Array | None,
         dscale: Array | None,
     ) -> None:
-        """See the reference."""
+        """See :meth:`RelativesOps.l2_normalize_backward`."""
         z = cupy.empty_like(x)
         _by_norm(x, norm, z)
         if dscale is not None:

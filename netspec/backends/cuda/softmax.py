@@ -38,15 +38,15 @@ class CudaSoftmaxOps:
     """Over (outer, classes, inner)."""
 
     def softmax(self, x: Array, y: Array, axis: AxisSplit) -> None:
-        """See the reference."""
+        """See :meth:`SoftmaxOps.softmax`."""
         _along(KERNELS, "softmax", "", (x, y), axis)
 
     def softmax_backward(self, y: Array, dy: Array, dx: Array, axis: AxisSplit) -> None:
-        """See the reference."""
+        """See :meth:`SoftmaxOps.softmax_backward`."""
         _along(KERNELS, "softmax", "_backward", (y, dy, dx), axis)
 
     def first_bad_label(self, labels: Array, classes: int, ignore: int | None) -> int:
-        """See the reference; waits for the device."""
+        """See :meth:`SoftmaxOps.first_bad_label`; waits for the device."""
         found = cupy.empty(1, cupy.int64)
         arguments = labels, found, i64(labels.size), f32(classes), *ignoring(ignore)
         KERNELS.launch("first_bad", (1,), (ONE_BLOCK,), arguments)
@@ -63,7 +63,7 @@ class CudaSoftmaxOps:
         divisor: float | None = None,
         smoothing: float = 0.0,
     ) -> None:
-        """See the reference."""
+        """See :meth:`SoftmaxOps.softmax_loss`."""
         self.softmax(x, prob, axis)
         counted, by = counted_labels(labels, ignore, divisor)
         numbers = i32(axis.size), i64(axis.inner), *ignoring(ignore), f32(smoothing)
@@ -82,7 +82,7 @@ class CudaSoftmaxOps:
         divisor: float | None = None,
         smoothing: float = 0.0,
     ) -> None:
-        """See the reference."""
+        """See :meth:`SoftmaxOps.softmax_loss_backward`."""
         counted, by = counted_labels(labels, ignore, divisor)
         arrays = prob, labels, dloss, dloss if counted is None else counted, dx
         sizes = i64(prob.size), i32(axis.size), i64(axis.inner)
@@ -100,7 +100,7 @@ class CudaSoftmaxOps:
         ignore: int | None = None,
         shards: int = 1,
     ) -> None:
-        """See the reference."""
+        """See :meth:`SoftmaxOps.accuracy`."""
         hits, places = cupy.empty(axis.places, cupy.int32), i64(axis.places)
         sizes = places, i32(axis.size), i64(axis.inner)
         numbers = *sizes, i32(top_k), *ignoring(ignore)

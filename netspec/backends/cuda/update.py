@@ -24,29 +24,29 @@ class CudaUpdateOps:
     """The arithmetic of the reference, in its order."""
 
     def sum_squares(self, x: Array) -> float:
-        """See the reference; waits for the device."""
+        """See :meth:`UpdateOps.sum_squares`; waits for the device."""
         return total(whole("square_sum", x))
 
     def all_finite(self, x: Array) -> bool:
-        """See the reference; waits for the device."""
+        """See :meth:`UpdateOps.all_finite`; waits for the device."""
         return total(whole("not_finite", x)) == 0
 
     def sgd_update(
         self, w: Array, gradient: Array, velocity: Array, steps: Steps, momentum: float
     ) -> None:
-        """See the reference."""
+        """See :meth:`UpdateOps.sgd_update`."""
         _step("sgd", (w, gradient, velocity), steps, momentum)
 
     def nesterov_update(
         self, w: Array, gradient: Array, velocity: Array, steps: Steps, momentum: float
     ) -> None:
-        """See the reference."""
+        """See :meth:`UpdateOps.nesterov_update`."""
         _step("nesterov", (w, gradient, velocity), steps, momentum)
 
     def adagrad_update(
         self, w: Array, gradient: Array, squares: Array, steps: Steps, delta: float
     ) -> None:
-        """See the reference."""
+        """See :meth:`UpdateOps.adagrad_update`."""
         _step("adagrad", (w, gradient, squares), steps, delta)
 
     def rmsprop_update(
@@ -58,7 +58,7 @@ class CudaUpdateOps:
         decay: float,
         delta: float,
     ) -> None:
-        """See the reference."""
+        """See :meth:`UpdateOps.rmsprop_update`."""
         _step("rmsprop", (w, gradient, squares), steps, decay, 1 - decay, delta)
 
     def adadelta_update(
@@ -71,7 +71,7 @@ class CudaUpdateOps:
         momentum: float,
         delta: float,
     ) -> None:
-        """See the reference."""
+        """See :meth:`UpdateOps.adadelta_update`."""
         arrays = w, gradient, squares, updates
         _step("adadelta", arrays, steps, momentum, 1 - momentum, delta)
 
@@ -86,7 +86,7 @@ class CudaUpdateOps:
         momentum2: float,
         delta: float,
     ) -> None:
-        """See the reference."""
+        """See :meth:`UpdateOps.adam_update`."""
         numbers = momentum, 1 - momentum, momentum2, 1 - momentum2, delta
         _step("adam", (w, gradient, mean, squares), steps, *numbers)
 
@@ -101,12 +101,12 @@ class CudaUpdateOps:
         momentum2: float,
         delta: float,
     ) -> None:
-        """See the reference."""
+        """See :meth:`UpdateOps.adamw_update`."""
         numbers = momentum, 1 - momentum, momentum2, 1 - momentum2, delta
         _step("adamw", (w, gradient, mean, squares), steps, *numbers)
 
     def average_update(self, average: Array, w: Array, decay: float) -> None:
-        """See the reference."""
+        """See :meth:`UpdateOps.average_update`."""
         each(KERNELS, "average", (w, average), f32(1 - decay))
 
 
