@@ -161,6 +161,12 @@ def _library_lacks(cupy: Any) -> Iterator[Lack]:
         cupy.cuda.nvrtc.getVersion()
     except (ImportError, RuntimeError, OSError):
         yield Lack("NVRTC, which compiles kernels, is missing", f"Install it: {extra}.")
+    try:
+        import_module("cupy.cublas")
+    except (ImportError, RuntimeError, OSError):
+        yield Lack(
+            "cuBLAS, which multiplies matrices, is missing", f"Install it: {extra}."
+        )
     if not _has_headers():
         yield Lack(
             f"the CUDA headers ({_HEADER}) are missing, which kernels include",

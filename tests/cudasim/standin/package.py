@@ -122,7 +122,7 @@ def _cupy() -> dict[str, ModuleType]:
     )
     vars(cupy)["__getattr__"] = _fall_back
     cupy.__path__ = []
-    return {"cupy": cupy, **cuda}
+    return {"cupy": cupy, "cupy.cublas": _module("cupy.cublas"), **cuda}
 
 
 def _replaced(name: str) -> bool:
