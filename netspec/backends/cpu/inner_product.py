@@ -1,4 +1,4 @@
-"""Inner product on the CPU: one matrix product, cut into tiles of its result."""
+"""Inner product on the CPU: one matrix product, by BLAS where a batch is large."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from netspec.backends.cpu import slender
 from netspec.backends.cpu.blas import product
 from netspec.backends.cpu.frame import plain
 from netspec.backends.cpu.threads import claim, share
@@ -14,6 +15,9 @@ from netspec.compiled import njit
 
 Array = Any
 
+# Up to which slender products are quicker: rows of a batch whose products with rows of
+# weights are summed, or that are combined of rows of weights; rows that are combined.
+DOTS, ROWS, TERMS = 32, 64, 8
 TILE_ROWS = 256
 TILE_COLUMNS = 256
 NO_BIAS = np.zeros(0, np.float32)
@@ -57,6 +61,13 @@ class CpuInnerProductOps(InnerProductOps):
 
 def _multiply(a: Array, b: Array, bias: Array, c: Array, add: bool) -> None:
     """c = a b + bias, added to what c holds where *add*."""
+    if b.strides[1] != b.itemsize:
+        if len(a) <= DOTS:
+            slender.sums_of_products(a, b.T, bias, c, add)
+            return
+    elif len(a) <= ROWS or len(b) <= TERMS:
+        slender.combinations(a, b, bias, c, add)
+        return
     tiles = -(-c.shape[0] // TILE_ROWS) * -(-c.shape[1] // TILE_COLUMNS)
     work = c.size * a.shape[1]
     share(_tiles, tiles, a, b, bias, c, add, work=work, blas=True)
