@@ -10,6 +10,8 @@ from tests.cudasim import emulator
 from tests.cudasim.harness import Machine
 from tests.cudasim.standin import World, install
 
+TWINS = 2  # launches of each kernel that are also run as PTX
+
 
 @pytest.fixture(scope="session")
 def compiler() -> None:
@@ -21,7 +23,7 @@ def compiler() -> None:
 @pytest.fixture
 def standin(compiler: None) -> Iterator[World]:
     """The stand-in in place of CuPy, and the backend on it."""
-    with install() as world:
+    with install(twins=TWINS) as world:
         yield world
 
 
@@ -40,7 +42,7 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
         yield Machine(None)
     else:
         request.getfixturevalue("compiler")
-        with install() as world:
+        with install(twins=TWINS) as world:
             yield Machine(world)
 
 

@@ -1,3 +1,5 @@
+#include <cuda_pipeline.h>
+
 // Kernels with one fault each, and their correct twins (correct_*): the checker has to
 // tell them apart.  Launched with one or two blocks of 64 threads.
 
@@ -22,7 +24,7 @@ extern "C" __global__ void beyond_static_shared(float* y) {
   y[threadIdx.x] = s[threadIdx.x];
 }
 
-__device__ __noinline__ void put(float* at, float value) {
+__device__ void put(float* at, float value) {
   *at = value;
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tests.cudasim import emulator
-from tests.cudasim.standin import streams
+from tests.cudasim.standin import streams, twin
 from tests.cudasim.standin.arrays import ndarray
 from tests.cudasim.standin.memory import MemoryPointer
 from tests.cudasim.standin.world import Launched, world
@@ -107,15 +107,25 @@ class RawKernel:
         installed = world()
 
         def launch() -> None:
-            kernel = self._module.emulated().get_function(self.name)
-            watching = _watching()
-            done = kernel(grid, block, hosts, shared_mem, watching)
+            done = self._run(grid, block, hosts, shared_mem)
             record = Launched(self.name, grid, block, shared_mem, done)
             installed.launches.append(record)
             if done.reports:
                 raise emulator.LaunchError(f"{self.name}: faults", done.reports)
 
         streams.submit(launch)
+
+    def _run(self, *launch: Any) -> emulator.Launch:
+        """On the emulator, and the first times as PTX as well."""
+        kernel = self._module.emulated().get_function(self.name)
+
+        def emulate() -> emulator.Launch:
+            return kernel(*launch, _watching())
+
+        own = self._module
+        if not twin.is_wanted(self.name, *launch[:2], world().settings.twins):
+            return emulate()
+        return twin.run_both(own.code, own.options, self.name, launch, emulate)
 
     def _argument(self, arg: Any) -> Any:
         if isinstance(arg, np.ndarray):

@@ -55,6 +55,7 @@ class Settings:
         order: when queued work runs. "at once"; "late": not before somebody waits for
             it, so that a missing wait between streams, or for a pinned buffer, shows;
             "others first": then too, but all other streams before the one waited for.
+        twins: how many launches of each kernel are also run as PTX and compared.
         memory: bytes of each GPU.
         shared: bytes of shared memory that a block may ask for.
         capability: compute capability.
@@ -64,6 +65,7 @@ class Settings:
     mode: str = "fast"
     watching: Watching = field(default_factory=Watching)
     order: str = "at once"
+    twins: int = 0
     memory: int = 4 << 30
     shared: int = 227 * 1024
     capability: str = "90"

@@ -3,7 +3,7 @@
 
 struct __half {
   _Float16 value;
-  __half() = default;
+  constexpr __half() : value() {}  // or g++ guards shared arrays of them
   __half(float x) : value((_Float16)x) {}
   __half(double x) : value((_Float16)x) {}
   __half(int x) : value((_Float16)x) {}
@@ -13,7 +13,7 @@ typedef __half half;
 
 struct alignas(4) __half2 {
   __half x, y;
-  __half2() = default;
+  constexpr __half2() : x(), y() {}
   __half2(__half a, __half b) : x(a), y(b) {}
 };
 typedef __half2 half2;

@@ -26,8 +26,8 @@ typedef int cuh_16_bytes __attribute__((vector_size(16), may_alias));
     return {x, y, z, w};                                       \
   }
 
+// With a constexpr constructor, or g++ guards shared arrays of them.
 #define CUH_ONE_ACCESS(name)                                              \
-  name() = default;                                                       \
   name(const name& o) {                                                   \
     *(cuh_16_bytes*)this = *(const cuh_16_bytes*)&o;                      \
   }                                                                       \
@@ -39,6 +39,7 @@ typedef int cuh_16_bytes __attribute__((vector_size(16), may_alias));
   struct alignas(16) name {                                                           \
     type x, y, z, w;                                                                  \
     CUH_ONE_ACCESS(name)                                                              \
+    constexpr name() : x(), y(), z(), w() {}                                          \
     constexpr name(type a, type b, type c, type d) : x(a), y(b), z(c), w(d) {}        \
   };                                                                                  \
   inline name make_##name(type x, type y, type z, type w) {                           \
@@ -48,6 +49,7 @@ typedef int cuh_16_bytes __attribute__((vector_size(16), may_alias));
   struct alignas(16) name {                            \
     type x, y;                                         \
     CUH_ONE_ACCESS(name)                               \
+    constexpr name() : x(), y() {}                     \
     constexpr name(type a, type b) : x(a), y(b) {}     \
   };                                                   \
   inline name make_##name(type x, type y) {            \

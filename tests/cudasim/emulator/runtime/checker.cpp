@@ -229,6 +229,10 @@ void end_launch() {
 
 void access(uintptr_t at, size_t bytes, uint8_t kind, uintptr_t pc) {
   if (!is_on() || !the.fiber) return;
+  if (!bytes) {
+    if (mode & COUNT) statistics::count(the.current, at, 0, kind & WRITE, false, pc);
+    return;
+  }
   Access a{at, bytes, kind, pc};
   ++accesses;
   Range* range = find(at);

@@ -12,7 +12,7 @@ namespace {
 void land(const machine::Copy& copy) {
   auto pc = (uintptr_t)copy.pc;
   size_t read = copy.bytes - copy.zeros;
-  if (read) access((uintptr_t)copy.from, read, checker::READ, pc);
+  access((uintptr_t)copy.from, read, checker::READ, pc);
   access((uintptr_t)copy.to, copy.bytes, checker::WRITE, pc);
   std::memcpy(copy.to, copy.from, read);
   std::memset((char*)copy.to + read, 0, copy.zeros);

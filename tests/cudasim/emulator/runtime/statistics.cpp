@@ -32,7 +32,8 @@ struct Instruction {
   uint64_t wavefronts = 0, ideal_wavefronts = 0;
 };
 
-std::map<uintptr_t, Instruction> instructions;
+// By address, and whether it is a write: a copy from global to shared memory is both.
+std::map<std::pair<uintptr_t, bool>, Instruction> instructions;
 
 size_t distinct(std::vector<uintptr_t>& numbers) {
   std::sort(numbers.begin(), numbers.end());
@@ -88,19 +89,23 @@ void reset() {
 
 void count(unsigned thread, uintptr_t at, size_t bytes, bool is_write, bool is_shared,
            uintptr_t pc) {
-  Instruction& own = instructions[pc];
+  Instruction& own = instructions[{pc, is_write}];
   own.is_shared = is_shared;
   own.is_write = is_write;
-  own.bytes = bytes;
   if (own.visits.size() < machine::the.threads.size())
     own.visits.resize(machine::the.threads.size());
   uint64_t warp = thread / machine::WARP;
+  if (!bytes) {
+    ++own.visits[thread];
+    return;
+  }
+  own.bytes = bytes;
   own.requests[warp << 40 | own.visits[thread]++].push_back(
       {thread % machine::WARP, at});
 }
 
 void end_block() {
-  for (auto& [pc, own] : instructions) {
+  for (auto& [place, own] : instructions) {
     for (const auto& [key, request] : own.requests) {
       ++own.count;
       own.lanes += request.size();
@@ -117,10 +122,10 @@ void end_block() {
 std::string table(uintptr_t module_begin) {
   std::string result;
   char line[256];
-  for (const auto& [pc, own] : instructions) {
-    std::snprintf(line, sizeof line, "%zx %s %s %zu %lu %lu %lu %lu %lu %lu\n",
-                  (size_t)(pc - module_begin), own.is_shared ? "shared" : "global",
-                  own.is_write ? "st" : "ld", own.bytes, own.count, own.lanes,
+  for (const auto& [key, own] : instructions) {
+    size_t pc = key.first - module_begin;
+    std::snprintf(line, sizeof line, "%zx %s %s %zu %lu %lu %lu %lu %lu %lu\n", pc,
+                  own.is_shared ? "shared" : "global", own.is_write ? "st" : "ld", own.bytes, own.count, own.lanes,
                   own.sectors, own.ideal_sectors, own.wavefronts, own.ideal_wavefronts);
     result += line;
   }

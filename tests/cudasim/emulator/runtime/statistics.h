@@ -9,6 +9,7 @@
 namespace statistics {
 
 void reset();
+// Of no bytes: an execution that reads nothing, as the others of its warp may.
 void count(unsigned thread, uintptr_t at, size_t bytes, bool is_write, bool is_shared,
            uintptr_t pc);
 void end_block();
