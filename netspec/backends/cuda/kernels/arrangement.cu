@@ -26,6 +26,29 @@ extern "C" __global__ void scatter(const float* x, float* y, const long long* ta
     y[offset + place_of(i, axes, table)] = x[i];
 }
 
+const int TILE = 32;
+
+// gather for y (outer, rows, columns) of an x that is contiguous along the rows: a block
+// reads a tile along them and writes it along the columns.
+extern "C" __global__ void gather_tiles(const float* x, float* y, long long rows,
+                                        long long columns, long long outer_stride,
+                                        long long column_stride, long long offset) {
+  __shared__ float tile[TILE][TILE + 1];
+  const long long across = (columns + TILE - 1) / TILE, down = (rows + TILE - 1) / TILE;
+  const long long strip = quotient(blockIdx.x, across), outer = quotient(strip, down);
+  const long long row = (strip - outer * down) * TILE;
+  const long long column = (blockIdx.x - strip * across) * TILE;
+  const float* from = x + offset + outer * outer_stride;
+  for (int i = threadIdx.y; i < TILE; i += blockDim.y)
+    if (row + threadIdx.x < rows && column + i < columns)
+      tile[i][threadIdx.x] = from[(column + i) * column_stride + row + threadIdx.x];
+  __syncthreads();
+  for (int i = threadIdx.y; i < TILE; i += blockDim.y)
+    if (row + i < rows && column + threadIdx.x < columns)
+      y[(outer * rows + row + i) * columns + column + threadIdx.x] =
+          tile[threadIdx.x][i];
+}
+
 // Where element i of a part lies in the whole: rows of columns elements, at start in
 // rows of width.
 __device__ inline long long in_whole(long long i, long long columns, long long width,
