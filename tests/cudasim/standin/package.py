@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -117,7 +117,6 @@ def _cupy() -> dict[str, ModuleType]:
         is_available=lambda: True,
         get_default_memory_pool=memory.get_default_memory_pool,
         get_default_pinned_memory_pool=memory.get_default_pinned_memory_pool,
-        errstate=nullcontext,
         **functions._OWN,
     )
     vars(cupy)["__getattr__"] = _fall_back

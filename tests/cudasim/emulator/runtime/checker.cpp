@@ -229,7 +229,7 @@ void end_launch() {
 
 void access(uintptr_t at, size_t bytes, uint8_t kind, uintptr_t pc) {
   if (!is_on() || !the.fiber) return;
-  if (!bytes) {
+  if (!bytes) {  // a copy of which nothing is read: its warp's other lanes may read
     if (mode & COUNT) statistics::count(the.current, at, 0, kind & WRITE, false, pc);
     return;
   }

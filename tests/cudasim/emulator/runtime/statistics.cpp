@@ -125,8 +125,9 @@ std::string table(uintptr_t module_begin) {
   for (const auto& [key, own] : instructions) {
     size_t pc = key.first - module_begin;
     std::snprintf(line, sizeof line, "%zx %s %s %zu %lu %lu %lu %lu %lu %lu\n", pc,
-                  own.is_shared ? "shared" : "global", own.is_write ? "st" : "ld", own.bytes, own.count, own.lanes,
-                  own.sectors, own.ideal_sectors, own.wavefronts, own.ideal_wavefronts);
+                  own.is_shared ? "shared" : "global", own.is_write ? "st" : "ld",
+                  own.bytes, own.count, own.lanes, own.sectors, own.ideal_sectors,
+                  own.wavefronts, own.ideal_wavefronts);
     result += line;
   }
   return result;
