@@ -26,7 +26,7 @@ from tools.schema_text import SCHEMA, messages, referred
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "layers.md"
 GOLDEN = ROOT / "docs" / "golden_cases.json"
-BACKENDS = ("numpy", "cpu")
+BACKENDS = ("numpy", "cpu", "cuda")
 TYPES = sorted(EXAMPLES, key=str.lower)
 RECURRENT = ("LSTM", "RNN")
 RELATIVE = 1e-5
@@ -49,7 +49,8 @@ How many of the cases that Caffe itself has computed (outputs, gradients and sta
 within 1e-5 of the largest value) each backend passes. A Net is several layers together.
 Caffe's LSTM and RNN drop the gradients of their final states; in those cases they are
 left out here too. Layers of Caffe's relatives have no cases here, nor have layers that
-read files; their tests have other references.
+read files; their tests have other references. Those of cuda run its kernels without a
+GPU, every access checked (`tests/cudasim/`).
 """
 _COMMON_HEAD = "## Settings that several layers share\n"
 
@@ -141,7 +142,8 @@ def golden_table(counts: dict[str, dict[str, int]]) -> str:
     columns = ("cases", *BACKENDS)
     sums = [str(sum(row[c] for row in counts.values())) for c in columns]
     rows.append(f"| **all** | {' | '.join(sums)} |")
-    head = f"| layer | cases | {' | '.join(BACKENDS)} |\n| --- | ---: | ---: | ---: |"
+    head = f"| layer | cases | {' | '.join(BACKENDS)} |\n|"
+    head += " --- |" + " ---: |" * (1 + len(BACKENDS))
     return "\n".join([head, *rows, ""])
 
 
@@ -162,17 +164,33 @@ def run_golden() -> dict[str, dict[str, int]]:
 def passes(case: dict, backend: str) -> bool:
     """Whether one case passes on one backend."""
     from netspec.errors import NetspecError
-    from tests.golden import GoldenRun
-    from tests.layers.test_recurrent import WithoutFinalDiffs
 
-    recurrent = case["type"] in RECURRENT
-    run = (WithoutFinalDiffs if recurrent else GoldenRun)(case, backend, lean=False)
     try:
-        run.check(RELATIVE)
+        _run_on_device(case) if backend == "cuda" else _run(case, backend)
     except (AssertionError, NetspecError) as error:
         print(f"{case['name']} on {backend}: {error}", file=sys.stderr)
         return False
     return True
+
+
+def _run(case: dict, backend: str) -> None:
+    from tests.golden import GoldenRun
+    from tests.layers.test_recurrent import WithoutFinalDiffs
+
+    recurrent = case["type"] in RECURRENT
+    kind = WithoutFinalDiffs if recurrent else GoldenRun
+    kind(case, backend, lean=False).check(RELATIVE)
+
+
+def _run_on_device(case: dict) -> None:
+    """Kernels are compiled by g++, and every access is checked."""
+    from tests.cudasim.standin import install
+    from tests.cudasim.test_golden import OnDevice
+
+    with install(mode="check"):
+        from netspec.backends.cuda import CudaOps
+
+        OnDevice(case, CudaOps(), lean=False).check(RELATIVE)
 
 
 def main() -> int:
