@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -71,11 +72,11 @@ class Table:
         footer = self._view[-_FOOTER:]
         if _TAG.unpack_from(footer, _FOOTER - 8)[0] != _MAGIC:
             raise file_error(self.path, "is not a LevelDB table.")
-        index = self._guard(lambda: _second_handle(footer))
-        return [
-            self._guard(lambda value=value: _handle(value, 0)[0])  # type: ignore[misc]
-            for _, value in self._raw(self.content(index))
-        ]
+        with self._sense():
+            index = _second_handle(footer)
+        entries = self._raw(self.content(index))
+        with self._sense():
+            return [_handle(value, 0)[0] for _, value in entries]
 
     def items(self, handle: Handle) -> list[Item]:
         """The entries of a block.
@@ -90,7 +91,9 @@ class Table:
 
     def keys(self, handle: Handle) -> list[tuple[bytes, int]]:
         """Keys and tags of a block, of which a single entry's value is not read."""
-        only = self._guard(lambda: _only_key(*self._start(handle)))
+        start, size = self._start(handle)
+        with self._sense():
+            only = _only_key(start, size)
         if only is not None and len(only) >= _TAG.size:
             return [(only[:-8], _TAG.unpack(only[-8:])[0])]
         return [(item.key, item.tag) for item in self.items(handle)]
@@ -138,21 +141,24 @@ class Table:
 
     def _size(self, stored: memoryview, start: int) -> tuple[int, int]:
         """How many bytes a Snappy block stands for, and where its elements begin."""
-        size, at = self._guard(lambda: varint(stored, 0))
+        with self._sense():
+            size, at = varint(stored, 0)
         if size > _MOST_SHRUNK * len(stored):
             raise file_error(self.path, f"is damaged at byte {start}.")
         return size, at
 
-    def _raw(self, block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-        entries = self._guard(lambda: list(_entries(block)))
+    def _raw(self, block: memoryview) -> list[tuple[bytes, memoryview]]:
+        with self._sense():
+            entries = list(_entries(block))
         if any(len(key) < _TAG.size for key, _ in entries):
             raise file_error(self.path, "holds a key that is too short.")
-        return iter(entries)
+        return entries
 
-    def _guard(self, parse):  # type: ignore[no-untyped-def]
-        """What *parse* returns; bytes that end too early are damage."""
+    @contextmanager
+    def _sense(self) -> Iterator[None]:
+        """Bytes that end too early are damage."""
         try:
-            return parse()
+            yield
         except (IndexError, struct.error):
             raise file_error(self.path, "holds a block that makes no sense.") from None
 
