@@ -53,3 +53,14 @@ __device__ __forceinline__ void copy_words(void* to, const void* from, bool insi
 __device__ __forceinline__ void wait_for_copies() {}
 
 #endif
+
+// A word, or zero where it lies outside; again the address need only be a valid one.
+__device__ __forceinline__ float word_or_zero(const float* from, bool inside) {
+#if defined(CUDA_HOST_EMULATION)
+  // By all lanes, so that they are counted as one request.
+  float word = *static_cast<const volatile float*>(from);
+  return inside ? word : 0.0f;
+#else
+  return inside ? __ldg(from) : 0.0f;
+#endif
+}

@@ -144,23 +144,24 @@ struct Gathered {
     for (int i = 0; i < MINE; ++i) {
       int word = first + start + i * STEP;
       if constexpr (Sums::EACH == 1) {
-        bool inside = is_inside(list[word]);
-        const float* from = source + (inside ? origin + list[word].offset : 0);
+        bool inside;
+        const float* from = pixel(list[word], inside);
         copy_words<4>(&slab.right[word][column], from, inside);
       } else {
-        held[2 * i] = value(list[2 * word]);
-        held[2 * i + 1] = value(list[2 * word + 1]);
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          bool inside;
+          const float* from = pixel(list[2 * word + half], inside);
+          held[2 * i + half] = word_or_zero(from, inside);
+        }
       }
     }
     if (first + PART == WORDS) load_entries(number + 1);
   }
 
-  __device__ __forceinline__ bool is_inside(const Entry& entry) const {
-    return entry.inside(h, w, high, wide);
-  }
-
-  __device__ __forceinline__ float value(const Entry& entry) const {
-    return is_inside(entry) ? __ldg(source + origin + entry.offset) : 0.0f;
+  __device__ __forceinline__ const float* pixel(Entry entry, bool& inside) const {
+    inside = entry.inside(h, w, high, wide);
+    return source + (inside ? origin + entry.offset : 0);
   }
 
   // Words that copies could not make.

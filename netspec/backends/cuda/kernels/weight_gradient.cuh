@@ -47,10 +47,10 @@ struct Correlated {
       for (int half = 0; half < 2; ++half)
         visit(
             [&](int i, const float* from, bool inside) {
-              held_left[2 * i + half] = inside ? __ldg(from) : 0.0f;
+              held_left[2 * i + half] = word_or_zero(from, inside);
             },
             [&](int i, const float* from, bool inside) {
-              held_right[2 * i + half] = inside ? __ldg(from) : 0.0f;
+              held_right[2 * i + half] = word_or_zero(from, inside);
             });
     }
   }
@@ -90,7 +90,7 @@ struct Correlated {
         x + (static_cast<long long>(at.image) * shape.source_image + origin);
 #pragma unroll
     for (int i = 0; i < RIGHT; ++i) {
-      const Entry& entry = entries[line(i)];
+      Entry entry = entries[line(i)];
       bool inside = entry.inside(h, w, shape.source_h, shape.source_w);
       right(i, inside ? source + entry.offset : x, inside);
     }
