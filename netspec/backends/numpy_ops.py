@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netspec.backends.reference.activations import ActivationOps
 from netspec.backends.reference.affine import AffineOps
+from netspec.backends.reference.algorithms import AlgorithmOps
 from netspec.backends.reference.arrangement import ArrangementOps
 from netspec.backends.reference.batch_norm import BatchNormOps
 from netspec.backends.reference.boxes import BoxOps
@@ -49,6 +50,7 @@ class NumpyOps(
     RelativesOps,
     BoxOps,
     UpdateOps,
+    AlgorithmOps,
 ):
     """All families of operations; other backends subclass it."""
 

@@ -137,10 +137,7 @@ class Net:
             for top, weight in zip(node.tops, node.loss_weights)
             if weight
         ]
-        for weight, top in self._losses:
-            diff = self._blobs[top].diff
-            if diff is not None:
-                self.ops.fill(diff, weight)
+        self.scale_gradients(1.0)
 
     @property
     def _goes_backward(self) -> bool:
@@ -326,6 +323,13 @@ class Net:
             run.param[:] = [p.data for p in node_params(node, self.param_blobs)]
 
     # What solvers and timers use -------------------------------------------------
+
+    def scale_gradients(self, factor: float) -> None:
+        """Have the gradient of the loss times *factor* computed from now on."""
+        for weight, top in self._losses:
+            diff = self._blobs[top].diff
+            if diff is not None:
+                self.ops.fill(diff, weight * factor)
 
     def begin_pass(
         self,

@@ -21,6 +21,7 @@ from netspec.solver.events import (
     Restored,
     SnapshotWritten,
     Started,
+    StepSkipped,
     TestResult,
     Timings,
     Warned,
@@ -100,6 +101,13 @@ class ConsoleReporter:
             f"test net {event.net} at iteration {event.iteration}: {event.images} "
             f"images ({whole}), {event.seconds:.1f} s",
             *(f"  {line}" for line in output_lines(event.outputs)),
+        )
+
+    @_on.register
+    def _(self, event: StepSkipped) -> None:
+        self._print(
+            f"iteration {event.iteration}: the gradient overflowed, so its step is "
+            f"skipped ({event.skipped} so far); the loss scale is now {event.scale:g}"
         )
 
     @_on.register

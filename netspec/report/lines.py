@@ -19,6 +19,7 @@ from netspec.solver.events import (
     Restored,
     SnapshotWritten,
     Started,
+    StepSkipped,
     TestResult,
     TestStarted,
     Warned,
@@ -66,6 +67,14 @@ def _(event: SnapshotWritten) -> Iterator[str]:
 @caffe_lines.register
 def _(event: Restored) -> Iterator[str]:
     yield f"Restoring previous solver status from {event.state}"
+
+
+@caffe_lines.register
+def _(event: StepSkipped) -> Iterator[str]:
+    yield (
+        f"Iteration {event.iteration}, gradient overflow: step skipped "
+        f"({event.skipped} so far), loss scale is now {event.scale:g}"
+    )
 
 
 @caffe_lines.register

@@ -8,6 +8,7 @@ from netspec.errors import SpecError
 from netspec.layers.average_precision import VERSIONS
 from netspec.proto import SolverParameter
 from netspec.registry import suggest
+from netspec.solver.loss_scale import GREATEST
 from netspec.solver.schedules import POLICIES
 from netspec.solver.updates import LARC_POLICIES, REGULARIZATIONS, RULES
 from netspec.solver.varying import DECAY_POLICIES, MOMENTUM_POLICIES, varies
@@ -31,6 +32,7 @@ _LEAST = {
     "warmup_iter": 0,
     "warmup_start_lr": 0,
     "min_lr": 0,
+    "loss_scale_window": 0,
 }
 # Policies that divide by a field, or subtract from it.
 _POSITIVE = {
@@ -300,6 +302,25 @@ def _check_average(solver: Solver) -> None:
         )
 
 
+def _check_precision(solver: Solver) -> None:
+    message = solver.message
+    for field in ("loss_scale", "loss_scale_window"):
+        if message.HasField(field) and message.precision != SolverParameter.FP16:
+            raise fault(
+                solver,
+                field,
+                f"{field} is given, and precision is not FP16.",
+                "Remove it: only the numbers of FP16 need a scale.",
+            )
+    if not 1 <= message.loss_scale <= GREATEST:
+        raise fault(
+            solver,
+            "loss_scale",
+            f"loss_scale is {message.loss_scale:g}.",
+            f"It is from 1 to {GREATEST:.0f}; 65536 is the usual start.",
+        )
+
+
 def _check_shards(solver: Solver) -> None:
     shards = solver.message.shards
     if shards & (shards - 1):
@@ -380,6 +401,7 @@ _CHECKS: tuple[Check, ...] = (
     _check_lars,
     _check_varying,
     _check_average,
+    _check_precision,
     _check_shards,
     _check_train_net,
     _check_test_nets,

@@ -187,6 +187,20 @@ class TestResult(Event):
 
 
 @dataclass(frozen=True)
+class StepSkipped(Event):
+    """A gradient overflowed in FP16: the step was left out, the loss scale lowered.
+
+    Attributes:
+        scale: from now on.
+        skipped: steps so far.
+    """
+
+    iteration: int
+    scale: float
+    skipped: int
+
+
+@dataclass(frozen=True)
 class RateDropped(Event):
     """plateau lowered the rate: drop number *drops* from a best of *best*."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from typing import Any
 
@@ -24,6 +24,7 @@ from netspec.solver.files import (
     state_file,
 )
 from netspec.solver.health import bad_weights
+from netspec.solver.rehearsal import as_lines, of_lines, rehearse
 from netspec.solver.snapshot import (
     Progress,
     Snapshot,
@@ -142,13 +143,18 @@ class Keeper:
         bad = bad_weights(self._net, self._progress.iteration)
         if bad:
             raise bad
-        header = make_header(self._message, self._progress, self._seed, self._course)
+        header = self._header()
         header.kept[:] = kept
         if self._preprocess:
             write_sidecar(files.weights, self._preprocess)
             if self._average:
                 write_sidecar(files.average, self._preprocess)
         write_snapshot(self._net, self._histories, header, files, self._average)
+
+    def _header(self) -> SolverState:
+        header = make_header(self._message, self._progress, self._seed, self._course)
+        header.algorithm[:] = as_lines(self._net.ops.algorithms())
+        return header
 
     # Reading -------------------------------------------------------------------------
 
@@ -173,19 +179,35 @@ class Keeper:
         """Give all ranks what rank 0 has restored."""
         header = SolverState()
         if found:
-            header = make_header(
-                self._message, self._progress, self._seed, self._course
-            )
+            header = self._header()
         header.ParseFromString(share_bytes(self._sync, header.SerializeToString()))
         if not header.HasField("iter"):
             return False
-        vars(self._progress).update(vars(progress_of(header)))
+        self._progress.become(progress_of(header))
+        self._fix(header)
         for array in (self._net.arena.data, *self._histories):
             self._sync.broadcast(array)
         if self._average:
             self._average.begin()
             self._sync.broadcast(self._average.values)
         return True
+
+    def _fix(self, header: SolverState) -> None:
+        """Go on with the algorithms that a run was begun with."""
+        if header.algorithm:
+            self._net.ops.fix_algorithms(of_lines(header.algorithm))
+
+    def settle_algorithms(self, nets: Iterable[Net]) -> None:
+        """Have the algorithms of all ranks chosen, unless a snapshot has done so."""
+        ops = self._net.ops
+        if not ops.measures:
+            return
+        if self._sync.rank == 0:
+            rehearse(nets)
+        chosen = "\n".join(as_lines(ops.algorithms()))
+        if self._sync.size > 1:
+            chosen = share_bytes(self._sync, chosen.encode()).decode()
+        ops.fix_algorithms(of_lines(chosen.splitlines()))
 
     def agree(self) -> None:
         """See that all ranks read the same files, and start from rank 0's weights.
@@ -208,7 +230,8 @@ class Keeper:
             self._average.load(snapshot.average)
         report = self._net.load(snapshot.weights)
         restore_histories(self._net, self._histories, fitted)
-        vars(self._progress).update(vars(snapshot.progress))
+        self._progress.become(snapshot.progress)
+        self._fix(snapshot.state.header)
         self.last, self._last_at = None, -1
         self._emit(
             Restored(

@@ -25,6 +25,7 @@ from netspec.solver.files import (
     newest_first,
     weights_file,
 )
+from netspec.solver.loss_scale import LossScale
 from netspec.solver.plateau import Measured
 from netspec.solver.schedules import steps_taken
 from netspec.solver.state import StoredState, fit_history, read_state, write_state
@@ -38,7 +39,8 @@ _COURSE = frozenset(
         *("type", "clip_gradients", "random_seed", "delta", "momentum2", "rms_decay"),
         *("shards", "plateau_metric", "plateau_patience", "plateau_min_delta"),
         *("plateau_drops", "plateau_mode", "warmup_iter", "warmup_start_lr", "min_lr"),
-        *("local_gw_ratio", "ema_decay"),
+        *("local_gw_ratio", "ema_decay", "precision", "loss_scale"),
+        "loss_scale_window",
     )
 )
 
@@ -52,12 +54,23 @@ class Progress:
         record: the plateau metric at each test so far.
         best: the best of ``snapshot_best``.
         kept: iterations whose numbered snapshots are there, oldest first.
+        scale: of the gradients in FP16.
     """
 
     iteration: int = 0
     record: list[Measured] = field(default_factory=list)
     best: Measured | None = None
     kept: list[int] = field(default_factory=list)
+    scale: LossScale | None = None
+
+    def become(self, other: Progress) -> None:
+        """Go on from another place; a scale that it does not know stays."""
+        own = self.scale
+        vars(self).update(vars(other))
+        if own and other.scale:
+            own.value, own.good = other.scale.value, other.scale.good
+            own.skipped = other.scale.skipped
+        self.scale = own
 
 
 def course_digest(net: NetParameter, solver: SolverParameter) -> bytes:
@@ -86,6 +99,10 @@ def make_header(
     )
     for test in progress.record:
         header.plateau_record.add(iteration=test.iteration, metric=test.metric)
+    if progress.scale:
+        header.loss_scale = progress.scale.value
+        header.loss_scale_good = progress.scale.good
+        header.loss_scale_skipped = progress.scale.skipped
     if progress.best:
         header.best.iteration = progress.best.iteration
         header.best.metric = progress.best.metric
@@ -164,7 +181,15 @@ def progress_of(header: SolverState) -> Progress:
         record,
         best if header.HasField("best") else None,
         list(header.kept),
+        _scale_of(header),
     )
+
+
+def _scale_of(header: SolverState) -> LossScale | None:
+    if not header.HasField("loss_scale"):
+        return None
+    good, skipped = header.loss_scale_good, header.loss_scale_skipped
+    return LossScale(header.loss_scale, 0, good, skipped)
 
 
 def read_snapshot(state_path: Path) -> Snapshot:

@@ -32,14 +32,18 @@ from netspec.solver.events import (
     LastLoss,
     Listener,
     Started,
+    StepSkipped,
     TestResult,
     Timings,
+    Warned,
 )
 from netspec.solver.examiner import Examiner
 from netspec.solver.feeding import Stream
 from netspec.solver.files import SnapshotFiles
 from netspec.solver.health import diverged, saturated
 from netspec.solver.keeper import Keeper
+from netspec.solver.loss_scale import loss_scale_of, precision_of
+from netspec.solver.nets import train_spec
 from netspec.solver.passes import Callback, Clock, Iterated, Passes, PlainRunner
 from netspec.solver.samples import Course
 from netspec.solver.signals import Signals, Wish
@@ -103,10 +107,13 @@ class Solver:
         resume: Path | None = None,
         allow_python: bool = False,
     ) -> None:
-        ops = open_device(device)
+        open_device(device)  # before anything that takes time
         spec = _located(solver)
         check_solver(spec)
         self._spec = spec
+        file_net = train_spec(spec).net.message
+        self._precision = precision_of(spec.message, file_net)
+        ops = open_device(device, self._precision)
         self.parameters: SolverParameter = spec.message
         self.listeners = list(listeners)
         self.callbacks: list[Callback] = []
@@ -117,6 +124,8 @@ class Solver:
         self.net: Net = self._training.net
         self._tests = build_tests(spec, self._settings, self.net, self._sync)
         self._progress = Progress()
+        if self._precision == "fp16" and ops.runs_ahead:
+            self._progress.scale = loss_scale_of(spec.message, file_net)
         self._losses: deque[float] = deque(maxlen=spec.message.average_loss)
         self._untold: deque[_Untold] = deque()
         self._started = self._warned = False
@@ -124,6 +133,8 @@ class Solver:
         self._assemble()
         if resume is None or not self.restore(resume):
             self._load_first(weights)
+        self._scale_gradients()
+        self._keeper.settle_algorithms([self.net, *self.test_nets])
         self._keeper.agree()
 
     def _assemble(self) -> None:
@@ -269,7 +280,12 @@ class Solver:
         if found:
             self._examiner.forget()
             self._losses.clear()
+            self._scale_gradients()
         return found
+
+    def _scale_gradients(self) -> None:
+        if self._progress.scale:
+            self.net.scale_gradients(self._progress.scale.value)
 
     def load(self, weights: Path, **options: Any) -> Report:
         """Load weights by layer name into all nets; see :meth:`netspec.Net.load`.
@@ -378,22 +394,44 @@ class Solver:
             self._check_loss(now, done.loss())
         for callback in self.callbacks:
             callback.on_gradients_ready()
-        if not done.updated:
-            clock.time("update", update.whole)
-        if self.average:
-            clock.time("update", self.average.update)
+        if self._may_step(now):
+            if not done.updated:
+                clock.time("update", update.whole)
+            if self.average:
+                clock.time("update", self.average.update)
         if self._debug:
             self._debug.updated(self.net)
         return done
 
+    def _may_step(self, now: int) -> bool:
+        """Whether the gradient is finite, where the numbers of FP16 may overflow."""
+        scale = self._progress.scale
+        if scale is None:
+            return True
+        finite = self.net.ops.all_finite(self.net.arena.diff)
+        if scale.take(finite):
+            self.net.scale_gradients(scale.value)
+        if not finite:
+            self._emit(StepSkipped(now, scale.value, scale.skipped))
+        return finite
+
     @property
     def _updates_early(self) -> bool:
         """Whether a bucket may be updated before the whole gradient is there."""
-        return not (self.callbacks or self._debug or needs_whole(self.parameters))
+        waits = self.callbacks or self._debug or self._progress.scale
+        return not (waits or needs_whole(self.parameters))
 
     def _make_update(self, rate: float) -> Update:
-        net, now = self.net, self.iteration
-        return Update(net.ops, net.arena, self.histories, self.parameters, now, rate)
+        net, now, scale = self.net, self.iteration, self._progress.scale
+        return Update(
+            net.ops,
+            net.arena,
+            self.histories,
+            self.parameters,
+            now,
+            rate,
+            scale.value if scale else 1.0,
+        )
 
     def _check_loss(self, iteration: int, loss: float) -> None:
         if not math.isfinite(loss):
@@ -457,9 +495,21 @@ class Solver:
         if self.parameters.snapshot or snapshots:
             self._keeper.prepare()
         self._emit(self.facts())
+        self._warn_precision()
         if self._sync.size > 1:
             self._emit(ranks_ready(self._sync, self.net.ops))
         self._examiner.warn()
+
+    def _warn_precision(self) -> None:
+        asked, ops = self._precision, self.net.ops
+        if asked != "fp32" and not ops.runs_ahead:
+            self._emit(
+                Warned(
+                    f"precision {asked.upper()} is for GPUs; device {ops.name} "
+                    "computes in FP32.",
+                    "Train on a GPU (--gpu 0), or remove it.",
+                )
+            )
 
     def facts(self) -> Started:
         """What a banner says of the run."""

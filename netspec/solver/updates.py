@@ -89,6 +89,7 @@ class Update:
     Args:
         iteration: from 0.
         rate: the learning rate, before lr_mult.
+        loss_scale: what the gradient is too large by.
     """
 
     def __init__(
@@ -99,7 +100,9 @@ class Update:
         solver: SolverParameter,
         iteration: int,
         rate: float,
+        loss_scale: float = 1.0,
     ) -> None:
+        self._loss_scale = loss_scale
         self._ops, self._arena = ops, arena
         self._solver = settings_at(solver, iteration, rate)
         self._histories = histories
@@ -108,7 +111,9 @@ class Update:
 
     def whole(self) -> None:
         """Step every parameter."""
-        steps = self._steps(gradient_scale(self._ops, self._arena, self._solver))
+        unit = 1.0 / self._loss_scale
+        scale = gradient_scale(self._ops, self._arena, self._solver, unit)
+        steps = self._steps(scale)
         adapt = _adapt(self._solver)
         if adapt:
             steps = adapt(self._ops, self._arena, steps, self._solver)
@@ -120,7 +125,7 @@ class Update:
 
     @cached_property
     def _unclipped(self) -> Steps:
-        return self._steps(1.0 / self._solver.iter_size)
+        return self._steps(1.0 / (self._solver.iter_size * self._loss_scale))
 
     def _steps(self, scale: float) -> Steps:
         rate = self._rate * self._kind.correction(self._solver, self._iteration)
@@ -165,16 +170,25 @@ def _adapt(solver: SolverParameter) -> Adapt | None:
     return _larc if solver.larc else RULES[solver.type].adapt
 
 
-def gradient_scale(ops: Any, arena: Arena, solver: SolverParameter) -> float:
-    """The factor of clipping and of the mean over iter_size."""
-    scale = 1.0 / solver.iter_size
+def gradient_scale(
+    ops: Any, arena: Arena, solver: SolverParameter, unit: float = 1.0
+) -> float:
+    """The factor of clipping, of the mean over iter_size, and *unit*, which makes of
+    the arena's numbers the gradient."""
+    scale = unit / solver.iter_size
     if not clips(solver):
         return scale
-    squares = sum(ops.sum_squares(arena.diff[s.slice]) for s in arena.segments)
-    norm = math.sqrt(squares)
+    norm = unit * math.sqrt(_sum_squares(ops, arena))
     if norm > solver.clip_gradients:
         scale *= solver.clip_gradients / norm
     return scale
+
+
+def _sum_squares(ops: Any, arena: Arena) -> float:
+    """Of all gradients; a device that runs ahead is waited for once."""
+    if ops.runs_ahead:
+        return float(ops.sum_squares(arena.diff))  # what lies between them is 0
+    return float(sum(ops.sum_squares(arena.diff[s.slice]) for s in arena.segments))
 
 
 def make_steps(

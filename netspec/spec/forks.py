@@ -33,8 +33,7 @@ _FIELDS = {
     _RFCN: "box_annotator_ohem_param",
     _YOLO: """
         region_loss_param yolov3_param yolov3_detection_output_param
-        yolo_detection_output_param yolo_seg_param segmentation_evaluate_param
-        reorg_param""",
+        yolo_detection_output_param yolo_seg_param segmentation_evaluate_param""",
     _FLOWNET: """
         correlation_param flow_warp_param augmentation_param l1_loss_param
         resample_param downsample_param lpq_loss_param accum_param writer_param
@@ -42,9 +41,7 @@ _FIELDS = {
     _CENTER: "center_loss_param",
     _SEGMENTS: "mem_param margin_inner_product_param",
     _NVIDIA: """
-        forward_type backward_type forward_math backward_math default_forward_type
-        default_backward_type default_forward_math default_backward_math
-        global_grad_scale global_grad_scale_adaptive conv_algos_override
+        forward_type backward_type forward_math backward_math conv_algos_override
         default_conv_algos_override cudnn_math_override default_cudnn_math_override
         reduce_buckets larc_turbo solver_data_type test_and_snapshot_last_epochs
         store_blobs_in_old_format use_gpu_transform
@@ -67,8 +64,8 @@ _TYPES = {
         SpatialProduct UniqueLabel""",
     _RFCN: "BoxAnnotatorOHEM SmoothL1LossOHEM SoftmaxWithLossOHEM",
     _YOLO: """
-        AssistedExcitation GaussianYolov3 LaneData RegionLoss Reorg
-        SegmentationEvaluate YoloDetectionOutput YoloSeg Yolov3
+        AssistedExcitation GaussianYolov3 LaneData RegionLoss SegmentationEvaluate
+        YoloDetectionOutput YoloSeg Yolov3
         Yolov3DetectionOutput""",
     _FLOWNET: """
         Accum BlackAugmentation ChannelNorm Correlation Correlation1D CustomData

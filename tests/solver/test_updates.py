@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from netspec.backends.reference.update import UpdateOps
+from netspec.backends.numpy_ops import NumpyOps
 from netspec.errors import SpecError
 from netspec.proto import SolverParameter
 from netspec.solver.updates import (
@@ -39,13 +39,13 @@ def test_clipping_acts_on_the_sum_and_only_above_its_limit():
     limit = norm(a)
     loose = SolverParameter(clip_gradients=limit * 1.01, iter_size=4)
     tight = SolverParameter(clip_gradients=limit * 0.3, iter_size=4)
-    assert gradient_scale(UpdateOps(), a, loose) == 0.25
+    assert gradient_scale(NumpyOps(), a, loose) == 0.25
     # 0.3 to float32's precision, in which the field is stored.
-    assert gradient_scale(UpdateOps(), a, tight) == pytest.approx(0.3 / 4, 1e-6)
+    assert gradient_scale(NumpyOps(), a, tight) == pytest.approx(0.3 / 4, 1e-6)
 
 
 def test_no_clipping_by_default():
-    assert gradient_scale(UpdateOps(), arena(), SolverParameter()) == 1
+    assert gradient_scale(NumpyOps(), arena(), SolverParameter()) == 1
 
 
 @pytest.mark.parametrize(("kind", "l2", "l1"), [("L2", 1, 0), ("L1", 0, 1)])
@@ -65,7 +65,7 @@ def test_weight_decay_is_not_divided_by_iter_size():
     a.diff[:] = 0
     before = a.data.copy()
     solver = SolverParameter(weight_decay=0.5, iter_size=4)
-    Update(UpdateOps(), a, [a.data * 0], solver, iteration=0, rate=0.125).whole()
+    Update(NumpyOps(), a, [a.data * 0], solver, iteration=0, rate=0.125).whole()
     for s in a.segments:
         expected = before[s.slice] * (1 - 0.125 * 0.5 * s.decay_mult)
         np.testing.assert_allclose(a.data[s.slice], expected, rtol=1e-12)
@@ -77,7 +77,7 @@ def test_adams_first_step_is_the_rate():
     before = a.data.copy()
     solver = SolverParameter(type="Adam", momentum=0.85, momentum2=0.96, delta=0)
     histories = [a.data * 0, a.data * 0]
-    Update(UpdateOps(), a, histories, solver, iteration=0, rate=0.01).whole()
+    Update(NumpyOps(), a, histories, solver, iteration=0, rate=0.01).whole()
     for s in a.segments:
         step = before[s.slice] - a.data[s.slice]
         np.testing.assert_allclose(step, 0.01 * np.sign(a.diff[s.slice]), rtol=1e-6)
@@ -105,7 +105,7 @@ def optimize(kind, steps, **fields):
     start = a.data.copy()
     for t, g in enumerate(gradients):
         a.diff[:] = g
-        Update(UpdateOps(), a, histories, solver, t, rate=0.01 / (1 + t)).whole()
+        Update(NumpyOps(), a, histories, solver, t, rate=0.01 / (1 + t)).whole()
     return a, start, gradients
 
 
@@ -153,7 +153,7 @@ def test_lars_leaves_the_rate_of_weights_that_are_0():
     a = arena(lr_mult=(1.0, 1.0))
     a.data[:] = 0
     solver = SolverParameter(type="LARS", weight_decay=0.5)
-    Update(UpdateOps(), a, [a.data.copy()], solver, 0, rate=0.125).whole()
+    Update(NumpyOps(), a, [a.data.copy()], solver, 0, rate=0.125).whole()
     for s in a.segments:
         np.testing.assert_array_equal(a.data[s.slice], -0.125 * a.diff[s.slice])
 
@@ -170,7 +170,7 @@ def test_parts_make_up_the_whole():
     cut, whole = arena(lr_mult=(1.5, 0.7)), arena(lr_mult=(1.5, 0.7))
     for a, by_parts in ((cut, True), (whole, False)):
         histories = [a.data * 0, a.data * 0]
-        update = Update(UpdateOps(), a, histories, SolverParameter(**fields), 3, 0.1)
+        update = Update(NumpyOps(), a, histories, SolverParameter(**fields), 3, 0.1)
         if by_parts:
             update.part(slice(0, 7))
             update.part(slice(7, a.data.size))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from netspec.backends.cuda.activations import CudaActivationOps
 from netspec.backends.cuda.affine import CudaAffineOps
 from netspec.backends.cuda.arrangement import CudaArrangementOps
@@ -84,3 +86,16 @@ class CudaOps(
         self.precision = precision
         self.choices = choices or Choices()
         self.exact = exact
+
+    @property
+    def measures(self) -> bool:
+        """See the reference."""
+        return self.choices.measure
+
+    def algorithms(self) -> dict[str, str]:
+        """See the reference."""
+        return self.choices.export()
+
+    def fix_algorithms(self, chosen: Mapping[str, str]) -> None:
+        """See the reference."""
+        self.choices.fix(chosen)

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+
 from netspec.backends.cuda import CudaOps
+from netspec.backends.cuda.choice import Choices, store_of
+
+MEASURE = "NETSPEC_CUDA_MEASURE"  # variable: 0 takes algorithms by geometry alone
+_DIGITS = 16
 
 
 def open_cuda(number: int, precision: str) -> CudaOps:
     """The operations of GPU *number*, which is then the calling thread's.
 
-    Another thread calls :meth:`CudaOps.use` first, as passes over a net do.
+    Algorithms are measured at first use, and remembered on disk. Another thread calls
+    :meth:`CudaOps.use` first, as passes over a net do.
     """
-    ops = CudaOps(precision)
+    measure = os.environ.get(MEASURE, "1") not in ("", "0")
+    choices = Choices(measure, store_of(number, _digest()) if measure else None)
+    ops = CudaOps(precision, choices)
     ops.name, ops.number = f"cuda:{number}", number
     ops.use()
     return ops
+
+
+@cache
+def _digest() -> str:
+    """Of the text of all kernels: others have other times."""
+    files = sorted((Path(__file__).parent / "kernels").glob("*.cu*"))
+    text = b"".join(file.read_bytes() for file in files)
+    return hashlib.sha256(text).hexdigest()[:_DIGITS]
