@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,23 @@ from tests.cudasim import emulator
 from tests.cudasim.harness import Machine
 from tests.cudasim.standin import World, install
 
+HERE = Path(__file__).parent
 TWINS = 2  # launches of each kernel that are also run as PTX
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave this folder out unless it is asked for: it takes minutes of compilers."""
+    asked = [*map(str, config.args), config.option.markexpr]
+    is_asked_for = any(HERE.name in text for text in asked)
+    return None if is_asked_for else True
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests here have the mark, and what asks what the others did comes last."""
+    own = [item for item in items if HERE in item.path.parents]
+    for item in own:
+        item.add_marker(pytest.mark.cudasim)
+    items.sort(key=lambda item: item.path.name == "test_twins.py")
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +51,10 @@ def checked(compiler: None) -> Iterator[World]:
         yield world
 
 
-@pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
+@pytest.fixture(
+    scope="module",
+    params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)],
+)
 def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """Where the tests of operations run."""
     if request.param == "gpu":

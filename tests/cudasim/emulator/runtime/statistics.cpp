@@ -68,9 +68,11 @@ size_t wavefronts(const Request& phase, size_t bytes) {
   return most;
 }
 
-// 8 bytes a lane go by half warps, 16 by quarters.
+// 8 bytes a lane go by half warps, 16 by quarters; all at once if no bank has more than
+// a word to give, as where all lanes read one place.
 void count_wavefronts(Instruction& own, const Request& request) {
   unsigned lanes = own.bytes > 8 ? 8 : own.bytes > 4 ? 16 : 32;
+  if (wavefronts(request, own.bytes) == 1) lanes = machine::WARP;
   for (unsigned first = 0; first < machine::WARP; first += lanes) {
     Request phase;
     for (const Lane& lane : request)
