@@ -1,37 +1,38 @@
-"""Inner products by cuBLAS."""
+"""Inner products, in float32 by cuBLAS or rounded on tensor cores."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import cupy
-
-from netspec.backends.cuda.convolution.channels import (
-    add_parts,
-    channel_sums,
-    finish_channels,
-)
+from netspec.backends.cuda.convolution.channels import channel_sums, finish_channels
 from netspec.backends.cuda.convolution.epilogue import finish
+from netspec.backends.cuda.products import multiply
 from netspec.backends.reference.inner_product import InnerProductOps
 
 Array = Any
 
 
 class CudaInnerProductOps(InnerProductOps):
-    """float32, with matrices that cuBLAS reads transposed as they lie."""
+    """Matrices are read transposed as they lie.
+
+    Attributes:
+        precision: what the multipliers are fed: "fp32", "tf32" or "fp16".
+    """
+
+    precision = "fp32"
 
     def inner_product_forward(
         self, x: Array, w: Array, b: Array | None, y: Array, transpose: bool = False
     ) -> None:
         """See :meth:`InnerProductOps.inner_product_forward`."""
-        cupy.matmul(x, w if transpose else w.T, out=y)
+        multiply(x, w, y, "nn" if transpose else "nt", self.precision)
         finish_channels(y, finish(y.shape[1], b))
 
     def inner_product_backward_data(
         self, dy: Array, w: Array, dx: Array, transpose: bool = False
     ) -> None:
         """See :meth:`InnerProductOps.inner_product_backward_data`."""
-        cupy.matmul(dy, w.T if transpose else w, out=dx)
+        multiply(dy, w, dx, "nt" if transpose else "nn", self.precision)
 
     def inner_product_backward_weights(
         self,
@@ -44,8 +45,6 @@ class CudaInnerProductOps(InnerProductOps):
         """See :meth:`InnerProductOps.inner_product_backward_weights`."""
         if dw is not None:
             left, right = (x, dy) if transpose else (dy, x)
-            part = cupy.empty((1, *dw.shape), cupy.float32)
-            cupy.matmul(left.T, right, out=part[0])
-            add_parts(part, dw)
+            multiply(left, right, dw, "tn", self.precision, add=True)
         if db is not None:
             channel_sums(dy, db)

@@ -15,6 +15,8 @@ KERNELS = KernelFile("channels")
 WARPS = 8  # of a block, as channels.cu has them
 RUN = 2048  # positions that a warp sums at a time
 BLOCKS = 512  # that fill any device
+TILES = 264  # the same, of products: two for each processor of the largest devices
+LEAST_SLABS = 8  # of a part
 
 
 def finish_channels(y: Array, last: Finish) -> None:
@@ -51,3 +53,19 @@ def add_parts(parts: Array, total: Array) -> None:
     """total += the sum of parts (count, *total.shape), added in their order."""
     args = (parts, total, i32(total.size), i32(len(parts)))
     KERNELS.over("add_parts", total.size, args)
+
+
+def sum_parts(parts: Array, total: Array) -> None:
+    """total = the sum of parts (count, *total.shape), added in their order."""
+    args = (parts, total, i32(total.size), i32(len(parts)))
+    KERNELS.over("sum_parts", total.size, args)
+
+
+def slabs_of_part(slabs: int, tiles: int) -> int:
+    """How a long sum is cut into parts, so that *tiles* of them keep a device busy.
+
+    Returns:
+        Slabs of one part: a function of the shapes, so that sums have one order.
+    """
+    parts = max(1, TILES // tiles)
+    return max(LEAST_SLABS, -(-slabs // parts))

@@ -13,7 +13,7 @@ import cupy
 
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cuda.convolution import tables
-from netspec.backends.cuda.convolution.channels import add_parts
+from netspec.backends.cuda.convolution.channels import add_parts, slabs_of_part
 from netspec.backends.cuda.convolution.epilogue import VECTORS, Finish
 from netspec.backends.cuda.convolution.frame import in_plane
 from netspec.backends.cuda.convolution.tables import Product
@@ -25,8 +25,6 @@ COLUMNS = 128  # of a tile
 PACKED_ROWS = 32  # of a block that packs weights
 PACKED_BLOCK = 256
 ALIGNED = 16  # bytes
-BLOCKS = 264  # of a weight gradient: two for each processor of the largest devices
-LEAST_SLABS = 8  # of a part
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class Implicit:
             return
         tiles = -(-geo.taps // COLUMNS), product.shape.padded_rows // self.tile
         slabs = -(-product.shape.columns // (tables.WORDS * kind.each))
-        each = _slabs_of_part(slabs, prod(tiles) * geo.group)
+        each = slabs_of_part(slabs, prod(tiles) * geo.group)
         count = -(-slabs // each)
         parts = cupy.empty((count, dw.size), cupy.float32)
         numbers = map(i32, (geo.taps, geo.group, each))
@@ -149,9 +147,3 @@ class Implicit:
         is_even = positions % self.kind.width == 0
         is_aligned = result.data.ptr % ALIGNED == 0
         return VECTORS if product.is_dense and is_even and is_aligned else 0
-
-
-def _slabs_of_part(slabs: int, tiles: int) -> int:
-    """How the positions of a weight gradient are cut into parts, for so many tiles."""
-    parts = max(1, BLOCKS // tiles)
-    return max(LEAST_SLABS, -(-slabs // parts))

@@ -57,8 +57,10 @@ __device__ __forceinline__ void wait_for_copies() {}
 // A word, or zero where it lies outside; again the address need only be a valid one.
 __device__ __forceinline__ float word_or_zero(const float* from, bool inside) {
 #if defined(CUDA_HOST_EMULATION)
-  // By all lanes, so that they are counted as one request.
-  float word = *static_cast<const volatile float*>(from);
+  // By one instruction of all lanes, so that they are counted as one request.
+  asm volatile("" : "+r"(from));
+  float word = *from;
+  asm volatile("" : "+x"(word));
   return inside ? word : 0.0f;
 #else
   return inside ? __ldg(from) : 0.0f;

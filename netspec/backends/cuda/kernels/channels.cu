@@ -26,6 +26,17 @@ extern "C" __global__ void __launch_bounds__(256)
   if (threadIdx.x == 0) parts[blockIdx.y * channels + channel] = total;
 }
 
+// The same for channels of one position: add each column of dy (rows, columns) to db.
+extern "C" __global__ void column_sums(const float* __restrict__ dy,
+                                       float* __restrict__ db, int rows, int columns) {
+  int column = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (column >= columns) return;
+  float total = 0.0f;
+  for (int row = 0; row < rows; ++row)
+    total += dy[static_cast<long long>(row) * columns + column];
+  db[column] += total;
+}
+
 // What becomes of y (N, filters, positions) after its sums are made.
 extern "C" __global__ void finish_channels(const float* __restrict__ bias,
                                            const float* __restrict__ terms,
@@ -38,27 +49,31 @@ extern "C" __global__ void finish_channels(const float* __restrict__ bias,
     y[i] = finish(y[i], static_cast<int>(i / positions % filters));
 }
 
-// Add to each number the sum of its parts, in their order.
+// Of one number, in the order of its parts.
+__device__ __forceinline__ float sum_of_parts(const float* parts, int number,
+                                              int numbers, int count) {
+  float sum = parts[number];
+  for (int part = 1; part < count; ++part)
+    sum += parts[static_cast<long long>(part) * numbers + number];
+  return sum;
+}
+
+// Add to each number the sum of its parts.
 extern "C" __global__ void add_parts(const float* __restrict__ parts,
                                      float* __restrict__ total, int numbers,
                                      int count) {
   int step = static_cast<int>(gridDim.x * blockDim.x);
   for (int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x); i < numbers;
-       i += step) {
-    float sum = parts[i];
-    for (int part = 1; part < count; ++part)
-      sum += parts[static_cast<long long>(part) * numbers + i];
-    total[i] += sum;
-  }
+       i += step)
+    total[i] += sum_of_parts(parts, i, numbers, count);
 }
 
-// The same for channels of one position: add each column of dy (rows, columns) to db.
-extern "C" __global__ void column_sums(const float* __restrict__ dy,
-                                       float* __restrict__ db, int rows, int columns) {
-  int column = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  if (column >= columns) return;
-  float total = 0.0f;
-  for (int row = 0; row < rows; ++row)
-    total += dy[static_cast<long long>(row) * columns + column];
-  db[column] += total;
+// The same, in place of what there was.
+extern "C" __global__ void sum_parts(const float* __restrict__ parts,
+                                     float* __restrict__ total, int numbers,
+                                     int count) {
+  int step = static_cast<int>(gridDim.x * blockDim.x);
+  for (int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x); i < numbers;
+       i += step)
+    total[i] = sum_of_parts(parts, i, numbers, count);
 }
