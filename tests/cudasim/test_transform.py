@@ -40,18 +40,15 @@ def transform_of(text: str, image: np.ndarray | None) -> Transform:
 def test_the_hosts_numbers(text, image, machine):
     import cupy
 
-    from netspec.backends.cuda.transform import transform
+    from netspec.backends.cuda.transform import transform, windows
 
     host = transform_of(text, image)
     expected = np.empty((6, *host.shape(PICTURES.shape[1:])), np.float32)
-    windows = []
     for picture, draw, out in zip(PICTURES, host.draws(8, 6), expected):
         host.place(Raster(picture, *picture.shape[1:]), draw, out)
-        view = host.view(*picture.shape[1:], draw)
-        windows.append((view.y, view.x, view.mirror))
     host.finish(expected)
     mean = host.means.pixel if image is None else image
     out = cupy.empty(expected.shape, np.float32)
-    given = PICTURES, np.array(windows, np.int32), mean
+    given = PICTURES, windows(host, *PICTURES.shape[2:], first=8, count=6), mean
     transform(*map(cupy.asarray, given), host.scale, out)
     np.testing.assert_allclose(out.get(), expected, rtol=1e-6, atol=1e-5)
