@@ -29,15 +29,15 @@ from netspec.backends.base import (  # noqa: E402
     LrnWindow,
     PoolingGeometry,
 )
-from netspec.backends.cuda.source import (  # noqa: E402
-    kernel_files,
-    signatures,
-    source,
-)
 from netspec.backends.reference.update import Steps  # noqa: E402
 from netspec.random import Key  # noqa: E402
 from tests.cudasim.emulator import Statistic, Watching  # noqa: E402
 from tests.cudasim.offline import nvrtc, occupancy, sass  # noqa: E402
+from tests.cudasim.offline.kernels import (  # noqa: E402
+    kernel_files,
+    signatures,
+    source,
+)
 from tests.cudasim.standin import Launched, install  # noqa: E402
 
 SECTOR = 32

@@ -18,9 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from netspec.backends.cuda.source import kernel_files, source  # noqa: E402
 from tests.cudasim.emulator.translate import entries  # noqa: E402
 from tests.cudasim.offline import budgets, nvrtc, occupancy, sass  # noqa: E402
+from tests.cudasim.offline.kernels import kernel_files, source  # noqa: E402
 
 PAGE = ROOT / "docs" / "kernels.md"
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"

@@ -37,9 +37,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from netspec.backends.base import ConvolutionGeometry, Epilogue  # noqa: E402
-from netspec.backends.cuda.source import source  # noqa: E402
 from tests.cudasim.emulator import Statistic, Watching  # noqa: E402
 from tests.cudasim.offline import nvrtc, occupancy, sass  # noqa: E402
+from tests.cudasim.offline.kernels import source  # noqa: E402
 from tests.cudasim.offline.loops import instructions_for_each  # noqa: E402
 from tests.cudasim.standin import Launched, World, install  # noqa: E402
 

@@ -9,8 +9,8 @@ import os
 
 import pytest
 
-from netspec.backends.cuda.source import kernel_files, signatures, source
 from tests.cudasim.offline import nvrtc
+from tests.cudasim.offline.kernels import kernel_files, signatures, source
 from tests.cudasim.standin.twin import evidence
 
 

@@ -54,8 +54,8 @@ class Global:
 
         near = min(self._parts, key=distance)
         return PtxError(
-            f"an address in no argument, {address - near.ctypes.data:+d} from the start "
-            f"of one of {near.size} bytes"
+            f"an address in no argument, {address - near.ctypes.data:+d} from the "
+            f"start of one of {near.size} bytes"
         )
 
     def load(self, at: np.ndarray, dtype: np.dtype) -> np.ndarray:
