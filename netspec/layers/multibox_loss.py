@@ -15,6 +15,7 @@ from netspec.layers.box_matching import (
     ROW,
     Numbers,
     Truth,
+    areas,
     truths,
     without_difficult,
 )
@@ -24,6 +25,7 @@ from netspec.proto import LossParameter, MultiBoxLossParameter, PriorBoxParamete
 from netspec.shapes import describe
 
 PREFIX = "multibox_loss_param"
+_LEAST_AREA = 1e-5  # of a box that mining with nms_param looks at
 UNCOUNTED = -1  # the label of a prior whose scores do not count
 
 
@@ -255,8 +257,9 @@ class MultiBoxLoss(Loss):
             boxes = ops.download(run.bottom[2]).reshape(2, -1, 4)[0]
             if self.rules.covers_predicted:
                 boxes = ops.download(scratch["boxes"])[image, 0]
-            own = boxes[numbers], losses[image][numbers]
-            return numbers[ops.suppress(*own, self.code)]
+            own = boxes[numbers]
+            kept = ops.suppress(own, losses[image][numbers], self.code)
+            return numbers[kept[areas(own[kept]) >= _LEAST_AREA]]
 
         mine(self.rules, targets, losses, uncovered)
 
@@ -277,7 +280,9 @@ class MultiBoxLoss(Loss):
         asked = run.scratch["asked"]
         if self.logistic:
             classes = np.arange(run.geometry.classes)
-            each = np.where(targets.classes[..., None] == classes, 1, 0)
+            each = targets.classes[..., None] == classes
+            if targets.others is not None:
+                each |= targets.others
             ops.upload(np.where(targets.counts[..., None], each, UNCOUNTED), asked)
         else:
             ops.upload(np.where(targets.counts, targets.classes, UNCOUNTED), asked)

@@ -33,6 +33,7 @@ class Rules:
 
     Attributes:
         labels: boxes a prior: 1, or one a class.
+        several: whether a prior may be asked for several classes.
         background: the class of what stands for no object.
         unmatched: the class asked of what is not matched; no class: none of them.
         threshold: overlap from which a prior is matched beside the best; None: never.
@@ -45,6 +46,7 @@ class Rules:
     """
 
     labels: int
+    several: bool
     background: int
     unmatched: int
     agnostic: bool
@@ -79,6 +81,7 @@ class Rules:
         suppresses = message.HasField("nms_param") and nms.nms_threshold > 0
         return Rules(
             labels=1 if message.share_location else message.num_classes,
+            several=not (message.share_location or softmax),
             background=background,
             unmatched=background if mines or softmax else message.num_classes,
             agnostic=message.map_object_to_agnostic,
@@ -130,6 +133,7 @@ class Targets:
         most: (N, L, P): the largest overlap of each.
         codes, weights: (N, P, L, 4): codes asked for, and factors of the distances.
         classes: (N, P): classes asked for.
+        others: (N, P, L): further classes asked for, where there may be several.
         counts: (N, P): whose scores count.
         present: (N,): whether an image has true boxes.
     """
@@ -139,6 +143,7 @@ class Targets:
     codes: Array
     weights: Array
     classes: Numbers
+    others: Mask | None
     counts: Mask
     present: Mask
 
@@ -165,6 +170,7 @@ def choose(
         codes=np.zeros(boxes, priors.dtype),
         weights=np.zeros(boxes, priors.dtype),
         classes=np.full((batch, number), rules.unmatched, np.int64),
+        others=np.zeros(boxes[:3], bool) if rules.several else None,
         counts=np.ones((batch, number), bool),
         present=np.array([len(own.labels) > 0 for own in truth]),
     )
@@ -208,14 +214,14 @@ def _renumbered(found: Numbers, numbers: Numbers) -> Numbers:
     """Numbers within a part of the true boxes as numbers of all."""
     if not len(numbers):
         return np.full_like(found, NOBODY)
-    return np.where(found > NOBODY, numbers[found], found)
+    return np.where(found > NOBODY, numbers[np.maximum(found, 0)], found)
 
 
 def _labels_at(truth: Truth, found: Numbers) -> Numbers:
     """The class of the true box of each; NOBODY for none."""
     if not len(truth.labels):
         return np.full_like(found, NOBODY)
-    return np.where(found > NOBODY, truth.labels[found], NOBODY)
+    return np.where(found > NOBODY, truth.labels[np.maximum(found, 0)], NOBODY)
 
 
 def _ask(
@@ -247,6 +253,8 @@ def _ask(
         agnostic = np.full(len(at), rules.background + 1)
         labels = agnostic if rules.agnostic else truth.labels[found[at]]
         targets.classes[image, at] = labels
+        if targets.others is not None:
+            targets.others[image, at, labels] = True
 
 
 def mine(rules: Rules, targets: Targets, losses: Array, uncovered: Uncovered) -> None:

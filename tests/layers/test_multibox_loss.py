@@ -139,9 +139,9 @@ def smooth(d):
     return np.where(np.abs(d) < 1, d * d / 2, np.abs(d) - 0.5)
 
 
-def score_loss(scores, label, logistic):
+def score_loss(scores, label, logistic, others=()):
     if logistic:
-        t = np.arange(len(scores)) == label
+        t = np.isin(np.arange(len(scores)), [label, *others])
         s = 1 / (1 + np.exp(-scores))
         return -np.log(np.where(t, s, 1 - s)).sum()
     return -math.log(np.exp(scores[label]) / np.exp(scores).sum())
@@ -160,7 +160,7 @@ def naive(s, loc, conf):
         objects = [o for o in objects if s.use_difficult_gt or not o[2]]
         place = loc[image].reshape(PRIORS, labels, 4)
         scores = conf[image].reshape(PRIORS, s.num_classes)
-        asked = [nothing] * PRIORS
+        asked, others = [nothing] * PRIORS, [[] for _ in range(PRIORS)]
         location = np.zeros(PRIORS)
         matched, pairs = [False] * PRIORS, 0
         for c in range(labels):
@@ -186,6 +186,7 @@ def naive(s, loc, conf):
                 if f < 0:
                     continue
                 matched[p], pairs = True, pairs + 1
+                others[p].append(objects[f][0])
                 asked[p] = (
                     s.background_label_id + 1
                     if s.map_object_to_agnostic
@@ -199,7 +200,10 @@ def naive(s, loc, conf):
                 loss = (d * d / 2) if s.loc_loss_type == "L2" else smooth(d)
                 location[p] += loss.sum()
         each = np.array(
-            [score_loss(scores[p], asked[p], logistic) for p in range(PRIORS)]
+            [
+                score_loss(scores[p], asked[p], logistic, others[p][:-1])
+                for p in range(PRIORS)
+            ]
         )
         counted = range(PRIORS)
         if mines:
@@ -220,7 +224,9 @@ def naive(s, loc, conf):
                 own = PRIOR if s.use_prior_for_nms else decoded
                 kept = []
                 for p in ready:
-                    if all(iou(own[p], own[q]) <= 0.25 for q in kept):
+                    width, height = own[p][2:] - own[p][:2]
+                    large = width > 0 and height > 0 and width * height >= 1e-5
+                    if large and all(iou(own[p], own[q]) <= 0.25 for q in kept):
                         kept.append(p)
                 ready = kept
             chosen = set(ready[:number]) if objects else set()
@@ -252,6 +258,10 @@ CASES = {
     "a box a class, predicted": Settings(
         share_location=False, mining_type="NONE", use_prior_for_matching=False,
         overlap_threshold=0.2, code_type="CENTER_SIZE",
+    ),
+    "several classes": Settings(
+        share_location=False, mining_type="NONE", use_prior_for_matching=False,
+        overlap_threshold=0.05, code_type="CENTER_SIZE", conf_loss_type="LOGISTIC",
     ),
     "bipartite": Settings(match_type="BIPARTITE", neg_overlap=0.9),
     "predicted": Settings(use_prior_for_matching=False, code_type="CENTER_SIZE",
@@ -320,6 +330,23 @@ def test_single_precision(ops):
     double.backward([1.0])
     for found, wanted in zip(made.bottom_diff[:2], double.bottom_diff[:2]):
         np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_one_object_and_a_box_a_class_within_the_image():
+    """Boxes that reach beyond it stand for nobody, whatever numbers there are."""
+    s = Settings(share_location=False, mining_type="NONE",
+                 ignore_cross_boundary_bbox=True, overlap_threshold=0.2)  # fmt: skip
+    inside = np.flatnonzero((PRIOR >= 0).all(1) & (PRIOR <= 1).all(1))
+    rows = np.full((BATCH, 1, 1, 8), -1.0)
+    rows[1, 0, 0] = [1, 2, 0, *PRIOR[inside[0]], 0]
+    made, *_ = trial(s, rows)
+    made.forward()
+    made.backward([1.0])
+    asked = made.bottom_diff[0].reshape(BATCH, PRIORS, CLASSES, 4)
+    where = np.argwhere(np.abs(asked).sum(axis=3))
+    assert {tuple(at) for at in where[:, [0, 2]].tolist()} == {(1, 2)}
+    assert set(where[:, 1]) <= set(inside.tolist())
+    assert len(inside) < PRIORS
 
 
 def test_rows_of_ssd_say_their_image():
