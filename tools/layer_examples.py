@@ -222,6 +222,7 @@ EXAMPLES = {
     "Python": Example(
         _ROWS, "y", 'python_param { module: "my_layers" layer: "Double" }'
     ),
+    "Reorg": Example("x 2x8x6x4", "y", "reorg_param { stride: 2 }"),
     "RNN": Example("x 5x2x6, cont 5x2", "h", _RECURRENT),
     "ROIPooling": Example(
         "x 2x8x8x6, rois 4x5",
