@@ -9,7 +9,11 @@ extern "C" __global__ void absolute(const float* x, float* y, long long n) {
 
 extern "C" __global__ void absolute_backward(const float* x, const float* dy, float* dx,
                                              long long n) {
-  map(n, dx, [](float v, float d) { return v > 0.f ? d : v < 0.f ? -d : v * d; }, x, dy);
+  map(
+      n, dx, [](float v, float d) { return v > 0.f   ? d
+                                           : v < 0.f ? -d
+                                                     : v * d; }, x,
+      dy);
 }
 
 extern "C" __global__ void softplus(const float* x, float* y, long long n) {
@@ -28,7 +32,8 @@ extern "C" __global__ void clip(const float* x, float* y, long long n, float low
 
 extern "C" __global__ void clip_backward(const float* x, const float* dy, float* dx,
                                          long long n, float low, float high) {
-  map(n, dx, [=](float v, float d) { return v >= low && v <= high ? d : 0.f * d; }, x,
+  map(
+      n, dx, [=](float v, float d) { return v >= low && v <= high ? d : 0.f * d; }, x,
       dy);
 }
 
@@ -39,9 +44,9 @@ extern "C" __global__ void elu(const float* x, float* y, long long n, float alph
 extern "C" __global__ void elu_backward(const float* sign, const float* y,
                                         const float* dy, float* dx, long long n,
                                         float alpha) {
-  map(n, dx,
-      [=](float s, float v, float d) { return s > 0.f ? d : d * (v + alpha); }, sign, y,
-      dy);
+  map(
+      n, dx, [=](float s, float v, float d) { return s > 0.f ? d : d * (v + alpha); },
+      sign, y, dy);
 }
 
 extern "C" __global__ void exponential(const float* x, float* y, long long n,
@@ -59,10 +64,11 @@ extern "C" __global__ void logarithm(const float* x, float* y, long long n, floa
   map(n, y, [=](float v) { return factor * logf(scale * v + shift); }, x);
 }
 
-extern "C" __global__ void logarithm_backward(const float* x, const float* dy, float* dx,
-                                              long long n, float scale, float shift,
-                                              float factor) {
-  map(n, dx, [=](float v, float d) { return d * (factor / (scale * v + shift)); }, x,
+extern "C" __global__ void logarithm_backward(const float* x, const float* dy,
+                                              float* dx, long long n, float scale,
+                                              float shift, float factor) {
+  map(
+      n, dx, [=](float v, float d) { return d * (factor / (scale * v + shift)); }, x,
       dy);
 }
 
@@ -72,7 +78,8 @@ extern "C" __global__ void swish(const float* x, float* y, long long n, float be
 
 extern "C" __global__ void swish_backward(const float* x, const float* dy, float* dx,
                                           long long n, float beta) {
-  map(n, dx,
+  map(
+      n, dx,
       [=](float v, float d) {
         const float gate = logistic(beta * v);
         return d * (gate * (1.f + beta * v * (1.f - gate)));
@@ -88,20 +95,22 @@ extern "C" __global__ void threshold(const float* x, float* y, long long n,
 // Arrays (outer, channels, inner), slope (channels).
 extern "C" __global__ void prelu(const float* x, const float* slope, float* y,
                                  long long n, int channels, long long inner) {
-  map_channels(n, channels, inner, y,
-               [=](int c, float v) { return v > 0.f ? v : slope[c] * v; }, x);
+  map_channels(
+      n, channels, inner, y, [=](int c, float v) { return v > 0.f ? v : slope[c] * v; },
+      x);
 }
 
 extern "C" __global__ void prelu_backward(const float* x, const float* slope,
                                           const float* dy, float* dx, long long n,
                                           int channels, long long inner) {
-  map_channels(n, channels, inner, dx,
-               [=](int c, float v, float d) { return v > 0.f ? d : slope[c] * d; }, x,
-               dy);
+  map_channels(
+      n, channels, inner, dx,
+      [=](int c, float v, float d) { return v > 0.f ? d : slope[c] * d; }, x, dy);
 }
 
 extern "C" __global__ void relu6(const float* x, float* y, long long n, float slope) {
-  map(n, y,
+  map(
+      n, y,
       [=](float v) {
         const float s = v > 0.f ? v : slope * v;
         return s > 6.f ? 6.f : s;
@@ -112,7 +121,8 @@ extern "C" __global__ void relu6(const float* x, float* y, long long n, float sl
 extern "C" __global__ void relu6_backward(const float* x, const float* y,
                                           const float* dy, float* dx, long long n,
                                           float slope) {
-  map(n, dx,
+  map(
+      n, dx,
       [=](float v, float w, float d) {
         return d * ((v > 0.f ? 1.f : slope) * (w < 6.f ? 1.f : 0.f));
       },
@@ -121,7 +131,8 @@ extern "C" __global__ void relu6_backward(const float* x, const float* y,
 
 extern "C" __global__ void smooth_l1(const float* x, float* y, long long n, float bend,
                                      float half_square) {
-  map(n, y,
+  map(
+      n, y,
       [=](float v) {
         const float size = fabsf(v);
         return size < bend ? v * v * half_square : size - bend / 2;
@@ -129,9 +140,10 @@ extern "C" __global__ void smooth_l1(const float* x, float* y, long long n, floa
       x);
 }
 
-extern "C" __global__ void smooth_l1_backward(const float* x, const float* dy, float* dx,
-                                              long long n, float square) {
-  map(n, dx,
+extern "C" __global__ void smooth_l1_backward(const float* x, const float* dy,
+                                              float* dx, long long n, float square) {
+  map(
+      n, dx,
       [=](float v, float d) {
         const float slope = v * square;
         return d * (slope < -1.f ? -1.f : slope > 1.f ? 1.f : slope);

@@ -28,8 +28,8 @@ extern "C" __global__ void scatter(const float* x, float* y, const long long* ta
 
 const int TILE = 32;
 
-// gather for y (outer, rows, columns) of an x that is contiguous along the rows: a block
-// reads a tile along them and writes it along the columns.
+// gather for y (outer, rows, columns) of an x that is contiguous along the rows: a
+// block reads a tile along them and writes it along the columns.
 extern "C" __global__ void gather_tiles(const float* x, float* y, long long rows,
                                         long long columns, long long outer_stride,
                                         long long column_stride, long long offset) {
@@ -67,8 +67,7 @@ extern "C" __global__ void read_block(const float* whole, float* part, long long
                                       long long start) {
   if (whole_quads(whole, part, columns, width, start)) {
     for (long long q = first_index(); q < n / 4; q += index_step())
-      store_four(part, q,
-                 four(whole, in_whole(q, columns / 4, width / 4, start / 4)));
+      store_four(part, q, four(whole, in_whole(q, columns / 4, width / 4, start / 4)));
     return;
   }
   for (long long i = first_index(); i < n; i += index_step())
@@ -80,8 +79,7 @@ extern "C" __global__ void write_block(const float* part, float* whole, long lon
                                        long long start) {
   if (whole_quads(part, whole, columns, width, start)) {
     for (long long q = first_index(); q < n / 4; q += index_step())
-      store_four(whole, in_whole(q, columns / 4, width / 4, start / 4),
-                 four(part, q));
+      store_four(whole, in_whole(q, columns / 4, width / 4, start / 4), four(part, q));
     return;
   }
   for (long long i = first_index(); i < n; i += index_step())
@@ -115,8 +113,8 @@ extern "C" __global__ void nobody(int* owner, long long n) {
   for (long long i = first_index(); i < n; i += index_step()) owner[i] = -1;
 }
 
-// The last of the values with one place owns it: a maximum of whole numbers, the same in
-// whatever order they come.
+// The last of the values with one place owns it: a maximum of whole numbers, the same
+// in whatever order they come.
 extern "C" __global__ void claim(const float* place, int* owner, long long n,
                                  long long values, long long places) {
   for (long long i = first_index(); i < n; i += index_step()) {

@@ -5,12 +5,13 @@
 extern "C" __global__ void moments(const float* x, double* partial, long long outer,
                                    int channels, long long inner) {
   double values = 0, squares = 0;
-  over_part(outer, channels, inner,
-            [&](float v) {
-              values += v;
-              squares += (double)v * v;
-            },
-            x);
+  over_part(
+      outer, channels, inner,
+      [&](float v) {
+        values += v;
+        squares += (double)v * v;
+      },
+      x);
   keep_part(values, partial, channels, 0);
   keep_part(squares, partial, channels, 1);
 }
@@ -53,9 +54,9 @@ extern "C" __global__ void stored(const float* means, const float* variances,
 extern "C" __global__ void normalise(const float* x, const float* mean,
                                      const float* variance, float* y, long long n,
                                      int channels, long long inner, float eps) {
-  map_channels(n, channels, inner, y,
-               [=](int c, float v) { return (v - mean[c]) / sqrtf(variance[c] + eps); },
-               x);
+  map_channels(
+      n, channels, inner, y,
+      [=](int c, float v) { return (v - mean[c]) / sqrtf(variance[c] + eps); }, x);
 }
 
 // Sums of dy, and of dy * z; z is x already where x is normalised.
@@ -67,12 +68,13 @@ extern "C" __global__ void slopes(const float* x, const float* mean,
   const float middle = normalised ? 0.f : mean[c];
   const float deviation = normalised ? 1.f : sqrtf(variance[c] + eps);
   double plain = 0, along = 0;
-  over_part(outer, channels, inner,
-            [&](float v, float d) {
-              plain += d;
-              along += (double)(d * ((v - middle) / deviation));
-            },
-            x, dy);
+  over_part(
+      outer, channels, inner,
+      [&](float v, float d) {
+        plain += d;
+        along += (double)(d * ((v - middle) / deviation));
+      },
+      x, dy);
   keep_part(plain, partial, channels, 0);
   keep_part(along, partial, channels, 1);
 }
@@ -91,18 +93,20 @@ extern "C" __global__ void backward(const float* x, const float* mean,
                                     const float* dy, float* dx, long long n,
                                     int channels, long long inner, float eps,
                                     int normalised) {
-  map_channels(n, channels, inner, dx,
-               [=](int c, float v, float d) {
-                 const float deviation = sqrtf(variance[c] + eps);
-                 const float z = normalised ? v : (v - mean[c]) / deviation;
-                 return (d - means[c] - z * means[channels + c]) / deviation;
-               },
-               x, dy);
+  map_channels(
+      n, channels, inner, dx,
+      [=](int c, float v, float d) {
+        const float deviation = sqrtf(variance[c] + eps);
+        const float z = normalised ? v : (v - mean[c]) / deviation;
+        return (d - means[c] - z * means[channels + c]) / deviation;
+      },
+      x, dy);
 }
 
 extern "C" __global__ void backward_stored(const float* variance, const float* dy,
                                            float* dx, long long n, int channels,
                                            long long inner, float eps) {
-  map_channels(n, channels, inner, dx,
-               [=](int c, float d) { return d / sqrtf(variance[c] + eps); }, dy);
+  map_channels(
+      n, channels, inner, dx,
+      [=](int c, float d) { return d / sqrtf(variance[c] + eps); }, dy);
 }

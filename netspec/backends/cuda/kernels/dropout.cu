@@ -8,8 +8,8 @@ extern "C" __global__ void dropout(const float* x, float* y, unsigned char* mask
                                    float factor, unsigned first_sample, unsigned low,
                                    unsigned high, unsigned key0, unsigned key1) {
   const long long blocks = (columns + 3) / 4;
-  const bool vectors = columns % 4 == 0 && takes_vectors(x, y) &&
-                       ((unsigned long long)mask & 3) == 0;
+  const bool vectors =
+      columns % 4 == 0 && takes_vectors(x, y) && ((unsigned long long)mask & 3) == 0;
   for (long long t = first_index(); t < rows * blocks; t += index_step()) {
     const long long row = quotient(t, blocks), block = t - row * blocks;
     const unsigned sample = first_sample + (unsigned)row;

@@ -46,7 +46,8 @@ extern "C" __global__ void power(const float* x, float* y, long long n, float ex
 extern "C" __global__ void power_backward(const float* x, const float* dy, float* dx,
                                           long long n, float less, float scale,
                                           float shift, float factor) {
-  map(n, dx,
+  map(
+      n, dx,
       [=](float v, float d) { return d * (factor * raised(shift + scale * v, less)); },
       x, dy);
 }
@@ -69,8 +70,8 @@ extern "C" __global__ void add(const float* a, const float* b, float* y, long lo
 
 __device__ inline float gated(float v, int relu) { return relu && v < 0.f ? 0.f : v; }
 
-extern "C" __global__ void sum_two(const float* a, const float* b, float* y, long long n,
-                                   float p, float q, int relu) {
+extern "C" __global__ void sum_two(const float* a, const float* b, float* y,
+                                   long long n, float p, float q, int relu) {
   map(n, y, [=](float v, float w) { return gated(p * v + q * w, relu); }, a, b);
 }
 

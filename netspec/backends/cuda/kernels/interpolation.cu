@@ -1,5 +1,5 @@
-// Bilinear interpolation of planes; see reference/interpolation.py.  Places are computed
-// by single products, not fused with a sum, as they are rounded down.
+// Bilinear interpolation of planes; see reference/interpolation.py.  Places are
+// computed by single products, not fused with a sum, as they are rounded down.
 #include "map.cuh"
 
 // What an output takes along one axis: the first and second input, and the latter's
@@ -18,9 +18,9 @@ __device__ inline Taps taps_of(int i, float step, int size) {
   return t;
 }
 
-extern "C" __global__ void interpolate(const float* x, float* y, long long n, int height,
-                                       int width, int start, int rows, int columns,
-                                       int out_h, int out_w, float step_h,
+extern "C" __global__ void interpolate(const float* x, float* y, long long n,
+                                       int height, int width, int start, int rows,
+                                       int columns, int out_h, int out_w, float step_h,
                                        float step_w) {
   for (long long i = first_index(); i < n; i += index_step()) {
     const long long line = quotient(i, out_w), plane = quotient(line, out_h);
@@ -53,7 +53,8 @@ extern "C" __global__ void interpolate_backward(const float* dy, float* dx, long
                                                 int out_w, float step_h, float step_w) {
   for (long long i = first_index(); i < n; i += index_step()) {
     const long long line = quotient(i, width), plane = quotient(line, height);
-    const int h = (int)(line - plane * height) - start, w = (int)(i - line * width) - start;
+    const int h = (int)(line - plane * height) - start,
+              w = (int)(i - line * width) - start;
     float sum = 0.f;
     if (h >= 0 && h < rows && w >= 0 && w < columns) {
       int top, bottom, left, right;
@@ -64,7 +65,8 @@ extern "C" __global__ void interpolate_backward(const float* dy, float* dx, long
         if (own == 0.f) continue;
         float across = 0.f;
         for (int k = left; k < right; ++k)
-          across += dy[(plane * out_h + row) * out_w + k] * weight(k, w, step_w, columns);
+          across +=
+              dy[(plane * out_h + row) * out_w + k] * weight(k, w, step_w, columns);
         sum += across * own;
       }
     }

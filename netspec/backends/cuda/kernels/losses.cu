@@ -48,13 +48,10 @@ extern "C" __global__ void contrastive(const double* squared, const float* simil
   keep_part(total, partial, 1);
 }
 
-extern "C" __global__ void contrastive_backward(const float* a, const float* b,
-                                                const double* squared,
-                                                const float* similar,
-                                                const float* dloss, float* da,
-                                                long long n, long long columns,
-                                                double margin, int legacy,
-                                                double factor) {
+extern "C" __global__ void contrastive_backward(
+    const float* a, const float* b, const double* squared, const float* similar,
+    const float* dloss, float* da, long long n, long long columns, double margin,
+    int legacy, double factor) {
   for (long long i = first_index(); i < n; i += index_step()) {
     const long long row = quotient(i, columns);
     const double apart = sqrt(squared[row]);
@@ -149,8 +146,8 @@ extern "C" __global__ void infogain_backward(const float* prob, const float* lab
                                              const float* gain, const float* totals,
                                              const float* dloss, const float* counted,
                                              float* dx, long long n, int classes,
-                                             long long inner, int ignores,
-                                             float ignore, float divisor) {
+                                             long long inner, int ignores, float ignore,
+                                             float divisor) {
   const float factor = divided(dloss[0], counted, divisor);
   for (long long i = first_index(); i < n; i += index_step()) {
     const long long plane = quotient(i, inner), o = quotient(plane, classes);

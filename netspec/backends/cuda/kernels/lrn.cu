@@ -1,11 +1,12 @@
 // Local response normalisation; see reference/lrn.py.  Arrays are (outer, size, inner)
 // around the axis of the window.  A thread slides a window over a run of values: two
 // loads a value however wide the window; sums in double precision, so that what leaves
-// takes with it what it brought.  Along rows of a plane neighbours are other threads', and
-// a run is one value.
+// takes with it what it brought.  Along rows of a plane neighbours are other threads',
+// and a run is one value.
 #include "map.cuh"
 
-// Calls f(at, sum) for the values of each run, the sum of v (or v * v) over their windows.
+// Calls f(at, sum) for the values of each run, the sum of v (or v * v) over their
+// windows.
 template <class F>
 __device__ inline void slide(const float* v, bool squares, long long outer, int size,
                              long long inner, int half, int run, F f) {
@@ -45,18 +46,17 @@ extern "C" __global__ void window_sums(const float* v, float* y, long long outer
 // y = x s^-beta, s = k + share times the sum of v.
 extern "C" __global__ void respond(const float* v, const float* x, float* y,
                                    long long outer, int size, long long inner, int half,
-                                   int run, int squares, float share, float beta, float k) {
-  slide(v, squares, outer, size, inner, half, run, [=](long long at, float sum) {
-    y[at] = x[at] * faded(k + share * sum, beta);
-  });
+                                   int run, int squares, float share, float beta,
+                                   float k) {
+  slide(v, squares, outer, size, inner, half, run,
+        [=](long long at, float sum) { y[at] = x[at] * faded(k + share * sum, beta); });
 }
 
 // dx = dy s^-beta, ratio = dx x / s: the first step of the gradient.
 extern "C" __global__ void ratios(const float* v, const float* x, const float* dy,
                                   float* dx, float* ratio, long long outer, int size,
                                   long long inner, int half, int run, int squares,
-                                  float share,
-                                  float beta, float k) {
+                                  float share, float beta, float k) {
   slide(v, squares, outer, size, inner, half, run, [=](long long at, float sum) {
     const float s = k + share * sum, slope = dy[at] * faded(s, beta);
     ratio[at] = slope * x[at] / s;

@@ -49,8 +49,8 @@ __device__ inline void map(long long n, float* y, F f, const X*... x) {
 
 // y[i] = f(c, x[i]...) where c is the channel of element i of (outer, channels, inner).
 template <class F, class... X>
-__device__ inline void map_channels(long long n, int channels, long long inner, float* y,
-                                    F f, const X*... x) {
+__device__ inline void map_channels(long long n, int channels, long long inner,
+                                    float* y, F f, const X*... x) {
   if (inner % 4 == 0 && takes_vectors(y, x...)) {
     for (long long q = first_index(); q < n / 4; q += index_step()) {
       const int c = (int)(quotient(q, inner / 4) % channels);

@@ -28,8 +28,8 @@ __device__ inline Window window_of(long long i, int height, int width, int out_h
 }
 
 // Places of a window, cut off at the padded image: what an average is divided by.
-__device__ inline float area_of(int row, int column, int height, int width, int kernel_h,
-                                int kernel_w, int pad_h, int pad_w) {
+__device__ inline float area_of(int row, int column, int height, int width,
+                                int kernel_h, int kernel_w, int pad_h, int pad_w) {
   const int high = min(row + kernel_h, height + pad_h) - row;
   const int wide = min(column + kernel_w, width + pad_w) - column;
   return (float)high * (float)wide;
@@ -105,11 +105,11 @@ __device__ inline void maxima(const float* x, float* y, I* index, int keeps,
   }
 }
 
-extern "C" __global__ void max_pool_uint8(const float* x, float* y, unsigned char* index,
-                                          long long n, int height, int width, int out_h,
-                                          int out_w, int kernel_h, int kernel_w,
-                                          int stride_h, int stride_w, int pad_h,
-                                          int pad_w) {
+extern "C" __global__ void max_pool_uint8(const float* x, float* y,
+                                          unsigned char* index, long long n, int height,
+                                          int width, int out_h, int out_w, int kernel_h,
+                                          int kernel_w, int stride_h, int stride_w,
+                                          int pad_h, int pad_w) {
   maxima(x, y, index, 1, n, height, width, out_h, out_w, kernel_h, kernel_w, stride_h,
          stride_w, pad_h, pad_w);
 }
@@ -156,8 +156,8 @@ __device__ inline void over_outputs(long long i, int height, int width, int out_
 template <class I>
 __device__ inline void return_maxima(const float* dy, const I* index, float* dx,
                                      long long n, int height, int width, int out_h,
-                                     int out_w, int kernel_h, int kernel_w, int stride_h,
-                                     int stride_w, int pad_h, int pad_w) {
+                                     int out_w, int kernel_h, int kernel_w,
+                                     int stride_h, int stride_w, int pad_h, int pad_w) {
   for (long long i = first_index(); i < n; i += index_step()) {
     float sum = 0.f;
     over_outputs(i, height, width, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w,
@@ -176,10 +176,12 @@ extern "C" __global__ void max_pool_backward_uint8(
                 stride_h, stride_w, pad_h, pad_w);
 }
 
-extern "C" __global__ void max_pool_backward_int32(
-    const float* dy, const int* index, float* dx, long long n, int height, int width,
-    int out_h, int out_w, int kernel_h, int kernel_w, int stride_h, int stride_w,
-    int pad_h, int pad_w) {
+extern "C" __global__ void max_pool_backward_int32(const float* dy, const int* index,
+                                                   float* dx, long long n, int height,
+                                                   int width, int out_h, int out_w,
+                                                   int kernel_h, int kernel_w,
+                                                   int stride_h, int stride_w,
+                                                   int pad_h, int pad_w) {
   return_maxima(dy, index, dx, n, height, width, out_h, out_w, kernel_h, kernel_w,
                 stride_h, stride_w, pad_h, pad_w);
 }
@@ -198,18 +200,20 @@ __device__ inline void positions(const I* index, float* mask, long long n, int h
   }
 }
 
-extern "C" __global__ void max_pool_mask_uint8(
-    const unsigned char* index, float* mask, long long n, int height, int width,
-    int out_h, int out_w, int kernel_h, int kernel_w, int stride_h, int stride_w,
-    int pad_h, int pad_w) {
+extern "C" __global__ void max_pool_mask_uint8(const unsigned char* index, float* mask,
+                                               long long n, int height, int width,
+                                               int out_h, int out_w, int kernel_h,
+                                               int kernel_w, int stride_h, int stride_w,
+                                               int pad_h, int pad_w) {
   positions(index, mask, n, height, width, out_h, out_w, kernel_h, kernel_w, stride_h,
             stride_w, pad_h, pad_w);
 }
 
-extern "C" __global__ void max_pool_mask_int32(
-    const int* index, float* mask, long long n, int height, int width, int out_h,
-    int out_w, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h,
-    int pad_w) {
+extern "C" __global__ void max_pool_mask_int32(const int* index, float* mask,
+                                               long long n, int height, int width,
+                                               int out_h, int out_w, int kernel_h,
+                                               int kernel_w, int stride_h, int stride_w,
+                                               int pad_h, int pad_w) {
   positions(index, mask, n, height, width, out_h, out_w, kernel_h, kernel_w, stride_h,
             stride_w, pad_h, pad_w);
 }
@@ -223,8 +227,8 @@ extern "C" __global__ void average_pool(const float* x, float* y, long long n,
                                stride_h, stride_w, pad_h, pad_w);
     float sum = 0.f;
     over_window(w, height, width, kernel_w, [&](int, long long at) { sum += x[at]; });
-    y[i] = sum / area_of(w.row, w.column, height, width, kernel_h, kernel_w, pad_h,
-                         pad_w);
+    y[i] =
+        sum / area_of(w.row, w.column, height, width, kernel_h, kernel_w, pad_h, pad_w);
   }
 }
 
@@ -239,11 +243,11 @@ extern "C" __global__ void average_planes(const float* x, float* y, long long pl
   if (threadIdx.x == 0) y[plane] = sum / (float)pixels;
 }
 
-extern "C" __global__ void average_pool_backward(const float* dy, float* dx, long long n,
-                                                 int height, int width, int out_h,
-                                                 int out_w, int kernel_h, int kernel_w,
-                                                 int stride_h, int stride_w, int pad_h,
-                                                 int pad_w) {
+extern "C" __global__ void average_pool_backward(const float* dy, float* dx,
+                                                 long long n, int height, int width,
+                                                 int out_h, int out_w, int kernel_h,
+                                                 int kernel_w, int stride_h,
+                                                 int stride_w, int pad_h, int pad_w) {
   for (long long i = first_index(); i < n; i += index_step()) {
     float sum = 0.f;
     over_outputs(i, height, width, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w,
@@ -268,9 +272,8 @@ __device__ inline void draw_values(const float* x, float* y, I* index, long long
     const Window w = window_of(i, height, width, out_h, out_w, kernel_h, kernel_w,
                                stride_h, stride_w, pad_h, pad_w);
     const long long sample = quotient(i, each), within = i - sample * each;
-    const Words four_words = philox((unsigned)(within / 4),
-                                    first_sample + (unsigned)sample, low, high, key0,
-                                    key1);
+    const Words four_words = philox(
+        (unsigned)(within / 4), first_sample + (unsigned)sample, low, high, key0, key1);
     const unsigned lane = (unsigned)within & 3;
     const unsigned word = lane == 0   ? four_words.word[0]
                           : lane == 1 ? four_words.word[1]
@@ -343,10 +346,12 @@ extern "C" __global__ void window_shares(const float* x, const float* dy, float*
   }
 }
 
-extern "C" __global__ void expected_pool_backward(
-    const float* x, const float* y, const float* share, float* dx, long long n,
-    int height, int width, int out_h, int out_w, int kernel_h, int kernel_w,
-    int stride_h, int stride_w, int pad_h, int pad_w) {
+extern "C" __global__ void expected_pool_backward(const float* x, const float* y,
+                                                  const float* share, float* dx,
+                                                  long long n, int height, int width,
+                                                  int out_h, int out_w, int kernel_h,
+                                                  int kernel_w, int stride_h,
+                                                  int stride_w, int pad_h, int pad_w) {
   for (long long i = first_index(); i < n; i += index_step()) {
     float sum = 0.f;
     const float twice = 2.f * x[i];

@@ -30,8 +30,8 @@ extern "C" __global__ void lstm_unit(const float* before, const float* gates,
 extern "C" __global__ void lstm_unit_backward(const float* before, const float* gates,
                                               const float* cont, const float* c,
                                               const float* dc, const float* dh,
-                                              float* dbefore, float* dgates, long long n,
-                                              long long width) {
+                                              float* dbefore, float* dgates,
+                                              long long n, long long width) {
   for (long long i = first_index(); i < n; i += index_step()) {
     const long long row = quotient(i, width), column = i - row * width;
     const Gates g = gates_at(gates, row, column, width);

@@ -39,8 +39,8 @@ extern "C" __global__ void share_terms(const float* x, const float* dy, float* d
 }
 
 extern "C" __global__ void normalize_rows(const float* x, float* y, float* deviation,
-                                          long long rows, long long columns, int divides,
-                                          float eps) {
+                                          long long rows, long long columns,
+                                          int divides, float eps) {
   const long long row = own_row(), at = row * columns;
   if (row >= rows) return;
   double total = 0, squares = 0;

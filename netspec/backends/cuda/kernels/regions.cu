@@ -1,5 +1,5 @@
-// Pooling of regions (image, left, top, right, bottom); see reference/regions.py.  Places
-// are products and sums that are not fused, since they round to whole pixels.
+// Pooling of regions (image, left, top, right, bottom); see reference/regions.py.
+// Places are products and sums that are not fused, since they round to whole pixels.
 #include "map.cuh"
 
 struct Bin {

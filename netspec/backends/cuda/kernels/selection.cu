@@ -16,8 +16,8 @@ __device__ inline void take(const float* x, const I* index, const float* bias, f
   }
 }
 
-// dx[index[m]] += dy[m] in the order of m.  A block has an m: the first of its row takes
-// in all others, as found by 32 comparisons at a time.
+// dx[index[m]] += dy[m] in the order of m.  A block has an m: the first of its row
+// takes in all others, as found by 32 comparisons at a time.
 template <class I>
 __device__ inline void add_in_order(const float* dy, const I* index, float* dx,
                                     long long count, long long columns) {
@@ -106,8 +106,8 @@ __device__ inline unsigned long long rank_of(float score, int index) {
   return (unsigned long long)value << 32 | (unsigned)index;
 }
 
-// The top largest of a row of threads' values, one after the other; index and values are
-// (outer, top, inner).
+// The top largest of a row of threads' values, one after the other; index and values
+// are (outer, top, inner).
 extern "C" __global__ void largest(const float* x, float* index, float* values,
                                    long long places, int classes, long long inner,
                                    int top, int wants_index, int wants_values) {
@@ -122,9 +122,8 @@ extern "C" __global__ void largest(const float* x, float* index, float* values,
       const unsigned long long rank = rank_of(scores[k * inner], k);
       if (rank < before && rank > best) best = rank;
     }
-    best = row_join(best, [](unsigned long long a, unsigned long long b) {
-      return a > b ? a : b;
-    });
+    best = row_join(
+        best, [](unsigned long long a, unsigned long long b) { return a > b ? a : b; });
     before = best;
     const int k = (int)(best & 0xffffffffu);
     const long long at = (o * top + t) * inner + p - o * inner;

@@ -52,7 +52,8 @@ extern "C" __global__ void softmax_rows_backward(const float* y, const float* dy
   if (row >= rows) return;
   const long long at = row * classes;
   float along = 0.f;
-  for (int k = threadIdx.x; k < classes; k += blockDim.x) along += dy[at + k] * y[at + k];
+  for (int k = threadIdx.x; k < classes; k += blockDim.x)
+    along += dy[at + k] * y[at + k];
   along = row_sum(along);
   for (int k = threadIdx.x; k < classes; k += blockDim.x)
     dx[at + k] = (dy[at + k] - along) * y[at + k];
@@ -137,8 +138,8 @@ extern "C" __global__ void losses_backward(const float* prob, const float* label
     const float label = labels[o * inner + i - plane * inner];
     const int k = (int)(plane - o * classes);
     const float target = share + (k == (int)label ? 1.f - smoothing : 0.f);
-    dx[i] = ignored(label, ignores, ignore) ? 0.f * prob[i]
-                                            : (prob[i] - target) * factor;
+    dx[i] =
+        ignored(label, ignores, ignore) ? 0.f * prob[i] : (prob[i] - target) * factor;
   }
 }
 
@@ -185,5 +186,6 @@ extern "C" __global__ void class_shares(const int* hits, const float* labels,
   }
   right = row_sum(right);
   seen = row_sum(seen);
-  if (threadIdx.x == 0) share[own] = (float)((double)right / (double)(seen > 1 ? seen : 1));
+  if (threadIdx.x == 0)
+    share[own] = (float)((double)right / (double)(seen > 1 ? seen : 1));
 }

@@ -1,4 +1,5 @@
-// Sums over whole arrays and over rows; see reference/{elementwise,reduction,update}.py.
+// Sums over whole arrays and over rows; see
+// reference/{elementwise,reduction,update}.py.
 #include "sums.cuh"
 
 extern "C" __global__ void sum(const float* x, double* partial, long long outer,
@@ -27,12 +28,13 @@ extern "C" __global__ void squared_distance(const float* a, const float* b,
                                             double* partial, long long outer,
                                             int channels, long long inner) {
   double total = 0;
-  over_part(outer, channels, inner,
-            [&](float v, float w) {
-              const float difference = v - w;
-              total += (double)(difference * difference);
-            },
-            a, b);
+  over_part(
+      outer, channels, inner,
+      [&](float v, float w) {
+        const float difference = v - w;
+        total += (double)(difference * difference);
+      },
+      a, b);
   keep_part(total, partial, channels);
 }
 

@@ -3,8 +3,8 @@
 // Which numbers meet depends on the shapes alone.
 //
 // A block of one row of threads has a channel, whose places lie side by side.  A block
-// of COLUMNS x ROWS has that many channels, a column of threads each: for arrays in which
-// the channels lie side by side.
+// of COLUMNS x ROWS has that many channels, a column of threads each: for arrays in
+// which the channels lie side by side.
 #pragma once
 
 #include "map.cuh"
@@ -47,7 +47,8 @@ __device__ inline void over_part(long long outer, int channels, long long inner,
   const unsigned step = in_columns() ? ROWS : blockDim.x;
   if (c >= channels) return;
   for (long long p = start + first; p < stop; p += step) {
-    const long long o = quotient(p, width), at = (o * channels + c) * width + p - o * width;
+    const long long o = quotient(p, width);
+    const long long at = (o * channels + c) * width + p - o * width;
     if (quads)
       each_of_four(f, four_at(x, at, aligned)...);
     else

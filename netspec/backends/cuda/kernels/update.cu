@@ -33,7 +33,8 @@ __device__ inline void over_segments(const long long* start, const long long* st
   for (long long low = begin + blockIdx.x * CHUNK; low < end;
        low += gridDim.x * CHUNK) {
     const long long high = low + CHUNK;
-    for (int s = segment_at(stop, segments, low); s < segments && start[s] < high; ++s) {
+    for (int s = segment_at(stop, segments, low); s < segments && start[s] < high;
+         ++s) {
       const Own own = {(float)(rate * factors[s]), (float)(l2 * factors[segments + s]),
                        (float)(l1 * factors[2 * segments + s])};
       f(max(low, start[s]), min(high, stop[s]), own);
@@ -56,29 +57,28 @@ __device__ inline void step_one(float* w, const float* gradient, float* h,
                                 const double* factors, int segments, double rate,
                                 double l2, double l1, float scale, Rule rule) {
   const bool vectors = takes_vectors(w, gradient, h);
-  over_segments(
-      start, stop, factors, segments, rate, l2, l1,
-      [=](long long from, long long to, Own own) {
-        auto one = [=](float& weight, float g, float& history) {
-          rule(weight, decayed(g * scale, weight, own), history, own);
-        };
-        long long at = from;
-        if (vectors && from % 4 == 0) {
-          for (long long q = from / 4 + threadIdx.x; q < to / 4; q += blockDim.x) {
-            float4 v = four(w, q), past = four(h, q);
-            const float4 g = four(gradient, q);
-            one(v.x, g.x, past.x);
-            one(v.y, g.y, past.y);
-            one(v.z, g.z, past.z);
-            one(v.w, g.w, past.w);
-            store_four(w, q, v);
-            store_four(h, q, past);
-          }
-          at = max(from, to / 4 * 4);
-        }
-        for (long long i = at + threadIdx.x; i < to; i += blockDim.x)
-          one(w[i], gradient[i], h[i]);
-      });
+  auto stretch = [=](long long from, long long to, Own own) {
+    auto one = [=](float& weight, float g, float& history) {
+      rule(weight, decayed(g * scale, weight, own), history, own);
+    };
+    long long at = from;
+    if (vectors && from % 4 == 0) {
+      for (long long q = from / 4 + threadIdx.x; q < to / 4; q += blockDim.x) {
+        float4 v = four(w, q), past = four(h, q);
+        const float4 g = four(gradient, q);
+        one(v.x, g.x, past.x);
+        one(v.y, g.y, past.y);
+        one(v.z, g.z, past.z);
+        one(v.w, g.w, past.w);
+        store_four(w, q, v);
+        store_four(h, q, past);
+      }
+      at = max(from, to / 4 * 4);
+    }
+    for (long long i = at + threadIdx.x; i < to; i += blockDim.x)
+      one(w[i], gradient[i], h[i]);
+  };
+  over_segments(start, stop, factors, segments, rate, l2, l1, stretch);
 }
 
 // The same with two histories: rule(w, g, h, u, own).
@@ -88,27 +88,26 @@ __device__ inline void step_two(float* w, const float* gradient, float* h, float
                                 const double* factors, int segments, double rate,
                                 double l2, double l1, Rule rule) {
   const bool vectors = takes_vectors(w, gradient, h, u);
-  over_segments(
-      start, stop, factors, segments, rate, l2, l1,
-      [=](long long from, long long to, Own own) {
-        long long at = from;
-        if (vectors && from % 4 == 0) {
-          for (long long q = from / 4 + threadIdx.x; q < to / 4; q += blockDim.x) {
-            float4 v = four(w, q), past = four(h, q), second = four(u, q);
-            const float4 g = four(gradient, q);
-            rule(v.x, g.x, past.x, second.x, own);
-            rule(v.y, g.y, past.y, second.y, own);
-            rule(v.z, g.z, past.z, second.z, own);
-            rule(v.w, g.w, past.w, second.w, own);
-            store_four(w, q, v);
-            store_four(h, q, past);
-            store_four(u, q, second);
-          }
-          at = max(from, to / 4 * 4);
-        }
-        for (long long i = at + threadIdx.x; i < to; i += blockDim.x)
-          rule(w[i], gradient[i], h[i], u[i], own);
-      });
+  auto stretch = [=](long long from, long long to, Own own) {
+    long long at = from;
+    if (vectors && from % 4 == 0) {
+      for (long long q = from / 4 + threadIdx.x; q < to / 4; q += blockDim.x) {
+        float4 v = four(w, q), past = four(h, q), second = four(u, q);
+        const float4 g = four(gradient, q);
+        rule(v.x, g.x, past.x, second.x, own);
+        rule(v.y, g.y, past.y, second.y, own);
+        rule(v.z, g.z, past.z, second.z, own);
+        rule(v.w, g.w, past.w, second.w, own);
+        store_four(w, q, v);
+        store_four(h, q, past);
+        store_four(u, q, second);
+      }
+      at = max(from, to / 4 * 4);
+    }
+    for (long long i = at + threadIdx.x; i < to; i += blockDim.x)
+      rule(w[i], gradient[i], h[i], u[i], own);
+  };
+  over_segments(start, stop, factors, segments, rate, l2, l1, stretch);
 }
 
 extern "C" __global__ void sgd(float* w, const float* gradient, float* velocity,
@@ -185,12 +184,13 @@ extern "C" __global__ void adam(float* w, const float* gradient, float* mean,
                                 float* squares, const long long* start,
                                 const long long* stop, const double* factors,
                                 int segments, double rate, double l2, double l1,
-                                float scale, float momentum, float rest, float momentum2,
-                                float rest2, float delta) {
+                                float scale, float momentum, float rest,
+                                float momentum2, float rest2, float delta) {
   step_two(w, gradient, mean, squares, start, stop, factors, segments, rate, l2, l1,
            [=](float& weight, float g, float& m, float& h, Own own) {
              g = decayed(g * scale, weight, own);
-             weight -= adams(g, m, h, own.rate, momentum, rest, momentum2, rest2, delta);
+             weight -=
+                 adams(g, m, h, own.rate, momentum, rest, momentum2, rest2, delta);
            });
 }
 
@@ -205,8 +205,8 @@ extern "C" __global__ void adamw(float* w, const float* gradient, float* mean,
            [=](float& weight, float g, float& m, float& h, Own own) {
              if (own.l2 != 0.f) weight -= own.l2 * weight;
              if (own.l1 != 0.f) weight -= own.l1 * sign_of(weight);
-             weight -= adams(g * scale, m, h, own.rate, momentum, rest, momentum2, rest2,
-                             delta);
+             weight -= adams(g * scale, m, h, own.rate, momentum, rest, momentum2,
+                             rest2, delta);
            });
 }
 
