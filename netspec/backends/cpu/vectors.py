@@ -133,6 +133,17 @@ class Emitter:
         pointer = self._pointer(address, offset, FLOAT)
         self.builder.store(value, pointer, align=FLOAT_BYTES)
 
+    def prefetch(self, address: Value, offset: Value | int) -> None:
+        """Ask for what is there to come into the second cache."""
+        bits, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, bits, bits, bits])
+        function = cgutils.get_or_insert_function(
+            self.builder.module, kind, "llvm.prefetch.p0"
+        )
+        place = self.builder.bitcast(self._pointer(address, offset, FLOAT), pointer)
+        read, second_cache, data = (ir.Constant(bits, number) for number in (0, 2, 1))
+        self.builder.call(function, [place, read, second_cache, data])
+
     def float(self, value: float) -> Value:
         """A float as a value."""
         return ir.Constant(FLOAT, float(value))

@@ -1,8 +1,8 @@
 """Convolution as products of weights and unfolded images.
 
 Only a stretch of positions is ever unfolded.  ``cut`` says how the work is divided,
-``packing`` brings arrays into panels, ``products`` is the convolution, ``gradients``
-the rest.
+``packing`` brings arrays into the form that products take, ``products`` is the
+convolution, ``gradients`` the rest.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.backends.cpu.direct import gradients, products
+from netspec.backends.cpu.direct import gradients
 from netspec.backends.cpu.direct.cut import cut
-from netspec.backends.cpu.direct.packing import Steps, packed
+from netspec.backends.cpu.direct.packing import natural, turned
+from netspec.backends.cpu.direct.products import convolve
 from netspec.backends.cpu.epilogue import Finish, finish
 from netspec.backends.cpu.frame import (
     Array,
@@ -32,11 +33,7 @@ def forward(
     x: Array, w: Array, y: Array, geo: ConvolutionGeometry, last: Finish
 ) -> None:
     """y = w * x, finished."""
-    filters, channels = geo.filters // geo.group, geo.channels // geo.group
-    taps = count(geo.kernel)
-    steps = Steps(0, filters * geo.taps, geo.taps, taps, 1)
-    u = packed(w, steps, (geo.group, filters, channels, taps))
-    _convolve(image(x, geo), u, positions(y, geo), last, geo)
+    convolve(image(x, geo), natural(w, geo), positions(y, geo), last, geo)
 
 
 def backward_data(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
@@ -55,11 +52,7 @@ def _backward_by_convolution(
 
     It unfolds dy, so it pays where dy has not more channels than x.
     """
-    filters, channels = geo.filters // geo.group, geo.channels // geo.group
-    taps = count(geo.kernel)
-    steps = Steps(taps - 1, filters * geo.taps, taps, geo.taps, -1)
-    u = packed(w, steps, (geo.group, channels, filters, taps))
-    turned = ConvolutionGeometry(
+    reverse = ConvolutionGeometry(
         batch=geo.batch,
         channels=geo.filters,
         filters=geo.channels,
@@ -73,20 +66,8 @@ def _backward_by_convolution(
         group=geo.group,
     )
     nothing = finish(geo.channels, None)
-    _convolve(image(dy, turned), u, positions(dx, turned), nothing, turned)
-
-
-def _convolve(
-    x: Array, u: Array, y: Array, last: Finish, geo: ConvolutionGeometry
-) -> None:
-    stretch, filters = cut(geo).stretch, geo.filters // geo.group
-    pieces = -(-geo.batch * count(geo.output) // stretch)
-    room = products.workspace(geo.taps, filters, stretch)
-    room += stage_size(geo, geo.channels // geo.group, stretch)
-    share(
-        products.convolve, geo.group * pieces, x, u, y, last, stretch, frame(geo),
-        workspace=room, work=macs(geo),
-    )  # fmt: skip
+    arrays = image(dy, reverse), turned(w, geo), positions(dx, reverse)
+    convolve(*arrays, nothing, reverse)
 
 
 def _backward_by_folding(

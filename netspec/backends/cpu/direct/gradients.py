@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from netspec.backends.cpu.direct.packing import load_columns, load_rows
-from netspec.backends.cpu.direct.products import DEPTH
 from netspec.backends.cpu.lines import address, clear
 from netspec.backends.cpu.panels import multiply
 from netspec.backends.cpu.threads import claim
 from netspec.backends.cpu.unfold import fold
 from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, ROWS, WIDTH, transpose
 from netspec.compiled import njit
+
+DEPTH = 256  # rows of dy multiplied at once: a panel of them fits the first cache
 
 
 def data_workspace(filters: int, taps: int, stretch: int) -> int:
@@ -59,7 +60,17 @@ def spread(  # type: ignore[no-untyped-def]
                         left = address(w[g, k], low * window + t)
                         out = columns + (t * pitch + j) * FLOAT_BYTES
                         multiply(
-                            (left, w.shape[2], right, pitch, out, pitch, depth, k > 0)
+                            (
+                                left,
+                                1,
+                                w.shape[2],
+                                right,
+                                pitch,
+                                out,
+                                pitch,
+                                depth,
+                                k > 0,
+                            )
                         )
             fold(target, columns, pitch, first, last, f, stage)
         task = claim(counter)
@@ -111,7 +122,7 @@ def gather(  # type: ignore[no-untyped-def]
                     at = k // LANES * LANES * stretch + k % LANES
                     a = left + at * FLOAT_BYTES
                     out = address(target[k], t)
-                    multiply((a, LANES, b, LANES, out, taps, width, first > start))
+                    multiply((a, 1, LANES, b, LANES, out, taps, width, first > start))
         task = claim(counter)
 
 

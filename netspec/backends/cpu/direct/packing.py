@@ -1,68 +1,56 @@
-"""Bringing weights, images and gradients into the panels that products take."""
+"""Bringing weights, images and gradients into the form that products take."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import numpy as np
 
+from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.epilogue import TERMS
-from netspec.backends.cpu.frame import Array
+from netspec.backends.cpu.frame import Array, weights
 from netspec.backends.cpu.lines import address, copy, finish_line
 from netspec.backends.cpu.threads import buffer, claim, share
 from netspec.backends.cpu.unfold import unfold
-from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, transpose
+from netspec.backends.cpu.vectors import FLOAT_BYTES, ROWS
 from netspec.compiled import njit
+from netspec.shapes import count
 
 
-class Steps(NamedTuple):
-    """Where the weight of a filter, a channel and a tap stands, in a flat array."""
+def natural(w: Array, geo: ConvolutionGeometry) -> Array:
+    """Weights as (G, K, taps), where a group of fewer than ROWS filters has ROWS: the
+    last one again."""
+    flat = weights(w, geo)
+    missing = ROWS - flat.shape[1]
+    if missing <= 0:
+        return flat
+    return np.concatenate([flat, flat[:, -1:].repeat(missing, axis=1)], axis=1)
 
-    start: int
-    group: int
-    filter: int
-    channel: int
-    tap: int
 
-
-def packed(w: Array, steps: Steps, shape: tuple[int, int, int, int]) -> Array:
-    """Weights as (groups, panel of filters, channels × taps, WIDTH).
-
-    Args:
-        w: all weights.
-        shape: groups; filters and channels of a group; taps of the kernel.
+def turned(w: Array, geo: ConvolutionGeometry) -> Array:
+    """Weights of the convolution that makes the data gradient, as (G, C, K × taps):
+    every kernel turned by half a turn; ROWS rows at least, as of :func:`natural`.
 
     Returns:
         An array that is valid until the next operation.
     """
-    groups, filters, channels, taps = shape
-    panels = -(-filters // WIDTH)
-    size = groups * panels * channels * taps * WIDTH
-    u = buffer("weights", size).reshape(groups, panels, channels * taps, WIDTH)
-    flat = w.reshape(-1)
-    share(_pack, groups * panels, flat, u, steps, filters, taps, work=size)
+    channels, filters = geo.channels // geo.group, geo.filters // geo.group
+    shape = geo.group, max(channels, ROWS), filters * count(geo.kernel)
+    u = buffer("weights", count(shape)).reshape(shape)
+    source = w.reshape(geo.group, filters, channels, -1)
+    share(_turn, geo.group * u.shape[1], source, u, work=u.size)
     return u
 
 
 @njit(nogil=True, cache=True)
-def _pack(counter, tasks, workspace, w, u, steps, filters, taps):  # type: ignore[no-untyped-def]
-    """One task is one panel."""
-    in_order = steps.tap == 1 and steps.channel == taps
+def _turn(counter, tasks, workspace, w, u):  # type: ignore[no-untyped-def]
+    """One task is one row of u; w (G, K, C, taps)."""
+    taps = w.shape[3]
     task = claim(counter)
     while task < tasks:
-        g, panel = divmod(task, u.shape[1])
-        target = u[g, panel]
-        start = steps.start + g * steps.group + panel * WIDTH * steps.filter
-        blocks = 0
-        if in_order and (panel + 1) * WIDTH <= filters:
-            blocks = target.shape[0] // WIDTH
-            source = address(w, start)
-            transpose((source, steps.filter, target.ctypes.data, WIDTH, blocks))
-        for row in range(blocks * WIDTH, target.shape[0]):
-            c, tap = divmod(row, taps)
-            place = start + c * steps.channel + tap * steps.tap
-            for r in range(WIDTH):
-                # Filters beyond the last repeat it: their outputs are not used.
-                k = min(r, filters - 1 - panel * WIDTH)
-                target[row, r] = w[place + k * steps.filter]
+        g, row = divmod(task, u.shape[1])
+        c = min(row, w.shape[2] - 1)
+        for k in range(w.shape[1]):
+            for t in range(taps):
+                u[g, row, k * taps + t] = w[g, k, c, taps - 1 - t]
         task = claim(counter)
 
 
@@ -94,16 +82,17 @@ def load_rows(y, g, rows, pitch, first, last):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def store_rows(rows, pitch, y, g, first, last, finish):  # type: ignore[no-untyped-def]
-    """The reverse of :func:`load_rows`, finished."""
+def store_rows(rows, pitch, y, g, low, filters, first, last, finish):  # type: ignore[no-untyped-def]
+    """Outputs of *filters* from *low* on, as far as y has them, to their images,
+    finished; the reverse of :func:`load_rows`."""
     at = first
     while at < last:
         n, start = divmod(at, y.shape[3])
         stop = min(y.shape[3], start + last - at)
-        for k in range(y.shape[2]):
+        for k in range(min(filters, y.shape[2] - low)):
             source = rows + (k * pitch + at - first) * FLOAT_BYTES
-            target = address(y[n, g, k], start)
-            terms = address(finish.terms, (g * y.shape[2] + k) * TERMS)
+            target = address(y[n, g, low + k], start)
+            terms = address(finish.terms, (g * y.shape[2] + low + k) * TERMS)
             scaled, floor = finish.scaled, finish.floor
             finish_line((source, target, stop - start, terms, scaled, floor))
         at += stop - start

@@ -1,39 +1,105 @@
 """Convolution over unfolded stretches of positions: forward, and backward to the data
-where the stride is 1, which is a convolution again."""
+where the stride is 1, which is a convolution again.
+
+Weights are taken as they lie, (G, K, taps): a row a filter.  Where those of a group fit
+the cache, each worker unfolds a stretch of positions and multiplies it with all of
+them.  Where they are larger, all workers unfold a chunk of positions, and then share
+out the filters, so that weights are read from memory only once a chunk.
+"""
 
 from __future__ import annotations
 
+from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cpu.direct.cut import cut
 from netspec.backends.cpu.direct.packing import load_columns, store_rows
+from netspec.backends.cpu.epilogue import Finish
+from netspec.backends.cpu.frame import Array, frame, macs
 from netspec.backends.cpu.lines import address
-from netspec.backends.cpu.panels import multiply
-from netspec.backends.cpu.threads import claim
+from netspec.backends.cpu.panels import fetch, multiply
+from netspec.backends.cpu.threads import buffer, claim, share
+from netspec.backends.cpu.unfold import stage_size
 from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, ROWS, WIDTH
 from netspec.compiled import njit
+from netspec.shapes import count
 
-DEPTH = 256  # rows of columns multiplied at once: a panel of them fits the first cache
+DEPTH = 128  # rows of columns multiplied at once: a panel of them fits the first cache
+BLOCK = 64  # filters whose outputs a worker holds at once, at most
+LARGE_WEIGHTS = 1 << 17  # values of a group's weights from which on filters are shared
+CHUNK_VALUES = 1 << 21  # of a chunk's columns: the cache that cores share
+CHUNK = 16 * LANES  # positions of a chunk, at most
+CHUNK_TAPS = 128  # taps that one task unfolds, about
 
 
-def workspace(taps: int, filters: int, stretch: int) -> int:
-    """Values that :func:`convolve` needs."""
-    rows = -(-filters // ROWS) * ROWS
-    return (taps + rows) * (stretch + WIDTH)
+def convolve(
+    x: Array, w: Array, y: Array, finish: Finish, geo: ConvolutionGeometry
+) -> None:
+    """y = w * x, finished.
+
+    x (N, G, C, D, H, W), w (G, K, taps), y (N, G, K, positions).  There are ROWS rows
+    of w in a group at least, even if y has fewer.
+    """
+    large = w.shape[1] * w.shape[2] >= LARGE_WEIGHTS
+    run = _by_chunk if large else _by_piece
+    run(x, w, y, finish, geo)
+
+
+def _by_piece(
+    x: Array, w: Array, y: Array, finish: Finish, geo: ConvolutionGeometry
+) -> None:
+    stretch = cut(geo).stretch
+    pieces = -(-geo.batch * count(geo.output) // stretch)
+    pitch, block = stretch + WIDTH, block_size(w.shape[1])
+    room = (geo.taps + block) * pitch
+    room += stage_size(geo, geo.channels // geo.group, stretch)
+    share(
+        _pieces, geo.group * pieces, x, w, y, finish, stretch, block, frame(geo),
+        workspace=room, work=macs(geo),
+    )  # fmt: skip
+
+
+def block_size(filters: int) -> int:
+    """Filters of one block: all blocks have about as many, and ROWS at least."""
+    size = -(-filters // -(-filters // BLOCK))
+    while 0 < filters % size < ROWS:
+        size -= 1
+    return size
+
+
+def _by_chunk(
+    x: Array, w: Array, y: Array, finish: Finish, geo: ConvolutionGeometry
+) -> None:
+    positions = geo.batch * count(geo.output)
+    most = min(CHUNK, max(LANES, CHUNK_VALUES // geo.taps // LANES * LANES))
+    most = min(most, -(-positions // LANES) * LANES)
+    pitch, block = most + WIDTH, block_size(w.shape[1])
+    columns = buffer("columns", geo.taps * pitch)
+    f, channels = frame(geo), x.shape[2]
+    some = min(channels, -(-CHUNK_TAPS // count(geo.kernel)))
+    stage = stage_size(geo, some, most)
+    for g in range(geo.group):
+        for first in range(0, positions, most):
+            last = min(positions, first + most)
+            share(
+                _unfold, -(-channels // some), x, g, columns, pitch, first, last,
+                y.shape[3], some, f, workspace=stage,
+            )  # fmt: skip
+            share(
+                _filters, -(-w.shape[1] // block), w, g, columns, pitch, y, finish,
+                first, last, block, workspace=block * pitch,
+            )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
-def convolve(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, x, u, y, finish, stretch, f
+def _pieces(  # type: ignore[no-untyped-def]
+    counter, tasks, workspace, x, w, y, finish, stretch, block, f
 ):
-    """One task is one stretch of one group.
-
-    x (N, G, C, D, H, W), u packed, y (N, G, K, positions).
-    """
-    taps, filters, positions = u.shape[2], y.shape[2], y.shape[3]
+    """One task is one stretch of one group."""
+    taps, filters, positions = w.shape[2], w.shape[1], y.shape[3]
     # A spare vector, lest the rows fall into the same set of the cache.
     pitch = stretch + WIDTH
     columns = workspace.ctypes.data
     rows = address(workspace, taps * pitch)
-    padded = (filters + ROWS - 1) // ROWS * ROWS
-    stage = address(workspace, (taps + padded) * pitch)
+    stage = address(workspace, (taps + block) * pitch)
     total = y.shape[0] * positions
     pieces = (total + stretch - 1) // stretch
     task = claim(counter)
@@ -44,13 +110,66 @@ def convolve(  # type: ignore[no-untyped-def]
         load_columns(
             x, g, 0, x.shape[2], columns, pitch, first, last, positions, f, stage
         )
-        for low in range(0, taps, DEPTH):
-            depth = min(DEPTH, taps - low)
-            for j in range(0, last - first, LANES):
-                right = columns + (low * pitch + j) * FLOAT_BYTES
-                for k in range(0, filters, ROWS):
-                    left = address(u[g, k // WIDTH, low], k % WIDTH)
-                    out = rows + (k * pitch + j) * FLOAT_BYTES
-                    multiply((left, WIDTH, right, pitch, out, pitch, depth, low > 0))
-        store_rows(rows, pitch, y, g, first, last, finish)
+        for low in range(0, filters, block):
+            some = min(block, filters - low)
+            _multiply(w, g, low, some, columns, pitch, rows, last - first)
+            store_rows(rows, pitch, y, g, low, some, first, last, finish)
         task = claim(counter)
+
+
+@njit(nogil=True, cache=True)
+def _unfold(  # type: ignore[no-untyped-def]
+    counter, tasks, workspace, x, g, columns, pitch, first, last, positions, some, f
+):
+    """One task is some channels of a chunk."""
+    window = f.kernel_d * f.kernel_h * f.kernel_w
+    task = claim(counter)
+    while task < tasks:
+        low = task * some
+        high = min(x.shape[2], low + some)
+        target, stage = address(columns, low * window * pitch), workspace.ctypes.data
+        load_columns(x, g, low, high, target, pitch, first, last, positions, f, stage)
+        task = claim(counter)
+
+
+@njit(nogil=True, cache=True)
+def _filters(  # type: ignore[no-untyped-def]
+    counter, tasks, workspace, w, g, columns, pitch, y, finish, first, last, block
+):
+    """One task is some filters of a chunk."""
+    rows = workspace.ctypes.data
+    task = claim(counter)
+    while task < tasks:
+        low = task * block
+        some = min(block, w.shape[1] - low)
+        _multiply(w, g, low, some, columns.ctypes.data, pitch, rows, last - first)
+        store_rows(rows, pitch, y, g, low, some, first, last, finish)
+        task = claim(counter)
+
+
+@njit(inline="always")
+def _multiply(w, g, first, filters, columns, pitch, rows, positions):  # type: ignore[no-untyped-def]
+    """Outputs of *filters* from *first* on, ROWS or more, for some columns."""
+    taps = w.shape[2]
+    whole = filters // ROWS * ROWS
+    for j in range(0, positions, LANES):
+        for low in range(0, taps, DEPTH):
+            for k in range(0, whole, ROWS):
+                if j == 0 and low + DEPTH < taps:  # weights come from memory now
+                    ahead = min(DEPTH, taps - low - DEPTH)
+                    fetch((address(w[g, first + k], low + DEPTH), taps, ahead))
+                _tile(w, g, first, k, low, columns, pitch, rows, j)
+        if whole < filters:  # with some that are there already
+            for low in range(0, taps, DEPTH):
+                _tile(w, g, first, filters - ROWS, low, columns, pitch, rows, j)
+
+
+@njit(inline="always")
+def _tile(w, g, first, k, low, columns, pitch, rows, j):  # type: ignore[no-untyped-def]
+    """Outputs *k* to *k* + ROWS, *j* to *j* + LANES: taps from *low* on are added."""
+    taps = w.shape[2]
+    left = address(w[g, first + k], low)
+    right = columns + (low * pitch + j) * FLOAT_BYTES
+    out = rows + (k * pitch + j) * FLOAT_BYTES
+    depth = min(DEPTH, taps - low)
+    multiply((left, taps, 1, right, pitch, out, pitch, depth, low > 0))

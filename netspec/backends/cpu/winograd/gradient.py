@@ -185,7 +185,7 @@ def _add(v, d, sums, i, low, tiles, wide_c, more):  # type: ignore[no-untyped-de
         for r in range(0, LANES, ROWS):
             left = address(d[i], low * tiles + r)
             out = address(sums[i], (low + r) * wide_c + c)
-            multiply((left, LANES, right, LANES, out, wide_c, tiles, more))
+            multiply((left, 1, LANES, right, LANES, out, wide_c, tiles, more))
 
 
 @njit(nogil=True, cache=True)

@@ -187,7 +187,7 @@ def _multiply(  # type: ignore[no-untyped-def]
             for k in range(0, filters, ROWS):
                 left = address(u[i], (panel + k // ROWS) * size)
                 out = m + (i * stride + p * room + k * LANES) * FLOAT_BYTES
-                multiply((left, ROWS, right, LANES, out, LANES, g.channels, False))
+                multiply((left, 1, ROWS, right, LANES, out, LANES, g.channels, False))
     block = m + PLANES * stride * FLOAT_BYTES
     for p in range(some):
         for k in range(filters):
