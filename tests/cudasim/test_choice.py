@@ -190,7 +190,12 @@ FORWARD = {"operation": "forward", "precision": "fp32", "exact": False}
     [
         (GEO, {}, "implicit_64 implicit_128 winograd depthwise columns", "implicit_64"),
         (GEO, {"exact": True}, "implicit_64 implicit_128 depthwise columns", None),
-        (GEO, {"precision": "tf32"}, "implicit_64 implicit_128 depthwise", None),
+        (
+            GEO,
+            {"precision": "tf32"},
+            "implicit_64 implicit_128 depthwise columns",
+            None,
+        ),
         (GEO, {"operation": "pooled"}, "implicit_64 implicit_128 winograd", None),
         (
             Geometry(8, 64, 128, (28, 28), (3, 3), (1, 1), (1, 1), (1, 1)),
@@ -201,7 +206,7 @@ FORWARD = {"operation": "forward", "precision": "fp32", "exact": False}
         (
             Geometry(8, 64, 128, (28, 28), (3, 3), (1, 1), (1, 1), (1, 1)),
             {"precision": "fp16"},
-            "implicit_64 implicit_128",
+            "implicit_64 implicit_128 columns",
             "implicit_128",
         ),
         (

@@ -56,6 +56,13 @@ def test_tensor_cores(case, geo, name, precision, machine):
     machine.agree(lambda ops: everything(ops, geo, precision), TOLERANCE)
 
 
+@pytest.mark.parametrize("precision", ["tf32", "fp16"])
+@pytest.mark.parametrize("case", ["volume", "group", "no_axes"])
+def test_columns_on_tensor_cores(case, precision, machine):
+    machine.ops = only("columns", precision=precision)
+    machine.agree(lambda ops: everything(ops, CASES[case], precision), TOLERANCE)
+
+
 SMALL_GROUPS = {k: CASES[k] for k in ("depthwise", "depthwise_twice", "pairs", "line")}
 SMALL_GROUPS |= {
     "many": Geometry(2, 9, 9, (41, 53), (3, 3), ONE, (1, 1), ONE, 9),

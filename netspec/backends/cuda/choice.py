@@ -114,14 +114,12 @@ def _elapsed(trial: Trial, name: str) -> float:
 
 
 def store_of(device: int, kernels: str) -> Path:
-    """The file for devices of one kind.
+    """The file for devices of the same name as this number's.
 
     Args:
-        device: its number.
-        kernels: a digest of the kernels' text: others have other times.
+        kernels: a digest of the kernels' text: others take other times.
     """
-    facts = cupy.cuda.runtime.getDeviceProperties(device)
-    name = facts["name"].decode() if isinstance(facts["name"], bytes) else facts["name"]
+    name = cupy.cuda.runtime.getDeviceProperties(device)["name"].decode()
     plain = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
     return cache_folder() / "convolutions" / f"{plain}-{kernels}.json"
 

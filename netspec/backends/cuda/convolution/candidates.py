@@ -54,7 +54,7 @@ def _algorithms(precision: str) -> dict[str, Algorithm]:
         "implicit_128": Implicit(precision, 128),
         "winograd": Winograd(),
         "depthwise": Depthwise(),
-        "columns": Columns(),
+        "columns": Columns(precision),
     }
 
 
@@ -64,9 +64,7 @@ def _suits(name: str, geo: ConvolutionGeometry, precision: str, exact: bool) -> 
         return winograd.suits(geo) and precision == "fp32" and not exact
     if name == "depthwise":
         return in_tables and products(geo) <= SLIVER
-    if name == "columns":
-        return precision == "fp32" or not in_tables
-    return in_tables
+    return in_tables or name == "columns"
 
 
 def default(geo: ConvolutionGeometry, operation: str, names: Any) -> str:

@@ -1,10 +1,8 @@
-"""Convolution of any number of axes: columns laid out, image by image, and multiplied.
-
-Matrices are multiplied by cuBLAS in float32, whatever the precision.
-"""
+"""Convolution of any number of axes: columns laid out by image, and multiplied."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +10,7 @@ import cupy
 import numpy as np
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.backends.cuda.convolution.channels import add_parts, finish_channels
+from netspec.backends.cuda.convolution.channels import finish_channels
 from netspec.backends.cuda.convolution.epilogue import Finish
 from netspec.backends.cuda.launch import (
     BLOCK,
@@ -22,6 +20,7 @@ from netspec.backends.cuda.launch import (
     i32,
     i64,
 )
+from netspec.backends.cuda.products import multiply
 from netspec.shapes import count
 
 Array = Any
@@ -66,30 +65,36 @@ def _on_device(numbers: tuple[tuple[int, ...], ...], device: int) -> Array:
 
 
 class Columns:
-    """The algorithm."""
+    """The algorithm.
+
+    Args:
+        precision: what is multiplied: "fp32", "tf32" or "fp16".
+    """
 
     pools = False
+
+    def __init__(self, precision: str) -> None:
+        self.precision = precision
 
     def forward(
         self, x: Array, w: Array, y: Array, geo: ConvolutionGeometry, last: Finish
     ) -> None:
         """y = w * x, finished."""
-        columns, left = _workspace(geo), _weights(w, geo)
+        columns, weights = _workspace(geo), _weights(w, geo)
         for n in range(geo.batch):
             image_to_columns(x[n : n + 1], columns, geo)
-            right = columns.reshape(geo.group, left.shape[2], -1)
-            cupy.matmul(left, right, out=y[n].reshape(geo.group, left.shape[1], -1))
+            for left, right, result in _groups(geo, weights, columns, y[n]):
+                multiply(left, right, result, "nn", self.precision)
         finish_channels(y, last)
 
     def backward_data(
         self, dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry, last: Finish
     ) -> None:
         """dx = wᵀ * dy, finished."""
-        columns = _workspace(geo)
-        left = cupy.ascontiguousarray(_weights(w, geo).swapaxes(1, 2))
+        columns, weights = _workspace(geo), _weights(w, geo)
         for n in range(geo.batch):
-            right = dy[n].reshape(geo.group, left.shape[2], -1)
-            cupy.matmul(left, right, out=columns.reshape(*left.shape[:2], -1))
+            for left, result, right in _groups(geo, weights, columns, dy[n]):
+                multiply(left, right, result, "tn", self.precision)
             columns_to_image(columns, dx[n : n + 1], geo)
         finish_channels(dx, last)
 
@@ -97,16 +102,11 @@ class Columns:
         self, x: Array, dy: Array, dw: Array, geo: ConvolutionGeometry
     ) -> None:
         """dw += dy xᵀ, image by image."""
-        columns = _workspace(geo)
-        part = cupy.empty((1, *_weights(dw, geo).shape), cupy.float32)
+        columns, weights = _workspace(geo), _weights(dw, geo)
         for n in range(geo.batch):
             image_to_columns(x[n : n + 1], columns, geo)
-            left = dy[n].reshape(*part.shape[1:3], -1)
-            right = columns.reshape(geo.group, part.shape[3], -1)
-            for group in range(geo.group):
-                # Of two axes: cuBLAS then reads the second one transposed as it is.
-                cupy.matmul(left[group], right[group].T, out=part[0, group])
-            add_parts(part, dw)
+            for result, right, left in _groups(geo, weights, columns, dy[n]):
+                multiply(left, right, result, "nt", self.precision, add=True)
 
 
 def _workspace(geo: ConvolutionGeometry) -> Array:
@@ -118,3 +118,14 @@ def _workspace(geo: ConvolutionGeometry) -> Array:
 def _weights(w: Array, geo: ConvolutionGeometry) -> Array:
     """A view (group, K / group, C / group · taps)."""
     return w.reshape(geo.group, geo.filters // geo.group, geo.taps)
+
+
+def _groups(
+    geo: ConvolutionGeometry, weights: Array, columns: Array, y: Array
+) -> Iterator[tuple[Array, Array, Array]]:
+    """Of each group: weights (K / group, taps), columns (taps, positions) and outputs
+    (K / group, positions) of one image."""
+    positions = count(geo.output)
+    by_group = columns.reshape(geo.group, geo.taps, positions)
+    outputs = y.reshape(geo.group, geo.filters // geo.group, positions)
+    return zip(weights, by_group, outputs)
