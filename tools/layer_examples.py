@@ -268,4 +268,22 @@ EXAMPLES = {
         window_data_param { source: "windows.txt" batch_size: 8 fg_fraction: 0.25
         context_pad: 4 crop_mode: "warp" }""",
     ),
+    "YoloDetectionOutput": Example(
+        "x 2x16x4x4",
+        "boxes",
+        """yolo_detection_output_param { num_classes: 3 num_box: 2
+        confidence_threshold: 0.5 nms_threshold: 0.45
+        biases: 1.2 biases: 1.9 biases: 3.4 biases: 4.4 }""",
+        "test",
+    ),
+    "Yolov3DetectionOutput": Example(
+        "coarse 1x16x2x2, fine 1x16x4x4",
+        "boxes",
+        """yolov3_detection_output_param { num_classes: 3 num_box: 2
+        confidence_threshold: 0.5 anchors_scale: 32 anchors_scale: 16
+        mask_group_num: 2 mask: 2 mask: 3 mask: 0 mask: 1
+        biases: 10 biases: 14 biases: 23 biases: 27
+        biases: 37 biases: 58 biases: 81 biases: 82 }""",
+        "test",
+    ),
 }

@@ -79,8 +79,6 @@ _NAMES: dict[Key, str] = {
     (159, LENGTH): "reorg_param flow_warp_param",
     (207, LENGTH): "video_data_param",
     (600, LENGTH): "region_loss_param",
-    (601, LENGTH): "yolo_detection_output_param",
-    (602, LENGTH): "yolov3_detection_output_param",
     (603, LENGTH): "yolov3_param",
     (10000, LENGTH): "box_annotator_ohem_param",
 }

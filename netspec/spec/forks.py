@@ -32,8 +32,7 @@ _FIELDS = {
     "Fast R-CNN's fork (rbgirshick/caffe-fast-rcnn)": "scale_train",
     _RFCN: "box_annotator_ohem_param",
     _YOLO: """
-        region_loss_param yolov3_param yolov3_detection_output_param
-        yolo_detection_output_param yolo_seg_param segmentation_evaluate_param""",
+        region_loss_param yolov3_param yolo_seg_param segmentation_evaluate_param""",
     _FLOWNET: """
         correlation_param flow_warp_param augmentation_param l1_loss_param
         resample_param downsample_param lpq_loss_param accum_param writer_param
@@ -65,8 +64,7 @@ _TYPES = {
     _RFCN: "BoxAnnotatorOHEM SmoothL1LossOHEM SoftmaxWithLossOHEM",
     _YOLO: """
         AssistedExcitation GaussianYolov3 LaneData RegionLoss SegmentationEvaluate
-        YoloDetectionOutput YoloSeg Yolov3
-        Yolov3DetectionOutput""",
+        YoloSeg Yolov3""",
     _FLOWNET: """
         Accum BlackAugmentation ChannelNorm Correlation Correlation1D CustomData
         DataAugmentation DisparityData Downsample FLOWriter FloatReader FloatWriter

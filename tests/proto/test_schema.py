@@ -69,6 +69,8 @@ FORK_FIELDS = [
     ("LayerParameter", "annotated_data_param", 200, None),
     ("LayerParameter", "multibox_loss_param", 201, None),
     ("LayerParameter", "reorg_param", 149, None),
+    ("LayerParameter", "yolo_detection_output_param", 601, None),
+    ("Yolov3DetectionOutputParameter", "mask", 8, None),
     ("LayerParameter", "detection_evaluate_param", 205, None),
     ("TransformationParameter", "resize_param", 8, None),
     ("TransformationParameter", "emit_constraint", 10, None),
