@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netspec.random import Key
+from netspec.random import Key, words
 from tests.backends import test_activations as activations
 from tests.backends import test_elementwise as elementwise
 
@@ -173,3 +173,15 @@ def test_an_array_that_starts_off_a_vector(machine):
     expected = np.arange(1, 43)
     expected[1:22] *= 2
     np.testing.assert_array_equal(x.get(), expected)
+
+
+def test_dropout_keeps_words_from_the_ratio_up(machine):
+    x, drawn = np.ones((4, 9), np.float32), words(KEY, 4, 9, first_sample=3)
+    edge = int(np.sort(drawn.reshape(-1))[17])
+
+    def call(ops):
+        y, mask = np.empty_like(x), np.empty(x.shape, np.uint8)
+        ops.dropout(x, y, mask, edge / 2**32, KEY, first_sample=3)
+        return [mask]
+
+    assert machine.agree(call)[0].sum() == 19
