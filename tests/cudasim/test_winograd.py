@@ -15,6 +15,7 @@ ONE = (1, 1)
 CASES = {
     "odd": Geometry(2, 5, 6, (9, 11), (3, 3), ONE, (1, 1), ONE),
     "vectors": Geometry(3, 4, 3, (8, 12), (3, 3), ONE, (1, 1), ONE),
+    "vectors_across_warps": Geometry(2, 3, 2, (7, 80), (3, 3), ONE, (0, 1), ONE),
     "unpadded": Geometry(2, 3, 7, (14, 13), (3, 3), ONE, (0, 2), ONE),
     "padded_beyond_kernel": Geometry(1, 3, 2, (6, 30), (3, 3), ONE, (3, 1), ONE),
     "groups": Geometry(2, 6, 8, (7, 10), (3, 3), ONE, (1, 0), ONE, 2),
@@ -30,7 +31,7 @@ def test_against_the_reference(case, machine):
     machine.agree(lambda ops: everything(ops, CASES[case]), TOLERANCE)
 
 
-@pytest.mark.parametrize("case", ["odd", "groups"])
+@pytest.mark.parametrize("case", ["odd", "groups", "vectors"])
 def test_in_several_runs(case, machine, monkeypatch):
     from netspec.backends.cuda.convolution import winograd
 
@@ -85,7 +86,7 @@ def test_transforms_are_the_formulas(kernel, standin):
     tile = np.random.default_rng(2).standard_normal((span, span))
     expected = np.array([formula(list(row)) for row in np.array(formula(list(tile)))])
     planes = cupy.empty((36, 1, 1), cupy.float32)
-    numbers = (1, 0, 1, 1, 1, 1, 0, span, span, 0, 0)
+    numbers = (1, 0, 1, 1, 1, 1, 0, span, span, 0, 0, 0)
     source = cupy.asarray(tile.astype(np.float32))
     args = (source, planes, *map(i32, numbers))
     KernelFile("winograd").launch(kernel, (1, 1), (128,), args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import cupy
@@ -26,6 +27,8 @@ from netspec.backends.reference.convolution import ConvolutionOps
 from netspec.shapes import Shape, describe
 
 Array = Any
+
+KEPT = 1024  # questions, with what suits them
 
 
 class CudaConvolutionOps(ConvolutionOps):
@@ -122,15 +125,19 @@ class CudaConvolutionOps(ConvolutionOps):
         trial: Callable[[Algorithm], None] | None = None,
     ) -> None:
         """Do the work by the algorithm that was chosen; *trial* is harmless work."""
-        ways = suitable(geo, operation, self.precision, self.exact)
+        asked, ways, usual = _asked(operation, geo, self.precision, self.exact)
         tried = trial or work
-        name = self.choices.pick(
-            question(operation, geo, self.precision),
-            tuple(ways),
-            default(geo, operation, ways),
-            lambda name: tried(ways[name]),
-        )
+        name = self.choices.pick(asked, ways, usual, lambda name: tried(ways[name]))
         work(ways[name])
+
+
+@lru_cache(maxsize=KEPT)
+def _asked(
+    operation: str, geo: ConvolutionGeometry, precision: str, exact: bool
+) -> tuple[str, dict[str, Algorithm], str]:
+    """The question, what suits it, and the default."""
+    ways = suitable(geo, operation, precision, exact)
+    return question(operation, geo, precision), ways, default(geo, operation, ways)
 
 
 def question(operation: str, geo: ConvolutionGeometry, precision: str) -> str:

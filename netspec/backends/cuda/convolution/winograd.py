@@ -28,6 +28,7 @@ TILE, PLANES, TAPS = 4, 36, 9
 WORKSPACE = 1 << 26  # float32 values of the planes of a run of tiles
 WHOLE = 32  # tiles of a run: whole warps, and aligned rows for cuBLAS
 ALIGNED = 16  # bytes
+BEFORE = {"inputs": 1, "output_gradients": 0}  # pixels that a tile sees to its left
 
 
 def suits(geo: ConvolutionGeometry) -> bool:
@@ -63,9 +64,10 @@ def runs(batch: int, output: Shape, channels: int) -> Iterator[Run]:
     tiles = batch * high * wide
     most = max(WHOLE, WORKSPACE // (PLANES * channels) // WHOLE * WHOLE)
     each = -(-tiles // max(1, -(-tiles // most)))
+    # Whole warps but for the last run's: within a warp tiles know their neighbours.
     size = -(-each // WHOLE) * WHOLE
-    for first in range(0, tiles, max(1, each)):
-        yield Run(size, first, min(first + each, tiles), high, wide)
+    for first in range(0, tiles, size or 1):
+        yield Run(size, first, min(first + size, tiles), high, wide)
 
 
 class Winograd:
@@ -117,8 +119,7 @@ def _convolve(
 ) -> None:
     """One group of y, of the spatial shape *output* before any pooling."""
     _, filters, channels = u.shape
-    aligned = output[1] % TILE == 0 and y.data.ptr % ALIGNED == 0
-    flags = last.flags | (VECTORS if aligned else 0)
+    flags = last.flags | (0 if last.pools or not _in_vectors(y) else VECTORS)
     for run in runs(len(x), output, channels + filters):
         v = _tiles("inputs", x, run, group, channels, pad)
         m = cupy.empty((PLANES, filters, run.size), cupy.float32)
@@ -142,9 +143,15 @@ def _tiles(
     """The transformed tiles of one group of a source, (36, channels, tiles)."""
     planes = cupy.empty((PLANES, channels, run.size), cupy.float32)
     place = (source.shape[1], group * channels, *source.shape[2:], *pad)
-    args = (source, planes, *map(i32, (*run.numbers, *place)))
+    vectors = pad[1] == BEFORE[what] and _in_vectors(source)
+    args = (source, planes, *map(i32, (*run.numbers, *place, vectors)))
     _launch(f"transform_{what}", run.size, channels, args)
     return planes
+
+
+def _in_vectors(image: Array) -> bool:
+    """Whether lines are whole vectors, and aligned."""
+    return image.shape[3] % TILE == 0 and image.data.ptr % ALIGNED == 0
 
 
 def _launch(kernel: str, across: int, down: int, args: tuple[Any, ...]) -> None:

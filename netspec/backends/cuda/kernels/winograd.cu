@@ -95,14 +95,46 @@ struct Tile {
   }
 };
 
+// One line of a source's plane, of which tiles see SIZE pixels from *first* on.
+struct Line {
+  const float* pixels;
+  bool is_there;
+  int wide, first;
+
+  __device__ __forceinline__ float pixel(int j) const {
+    int w = first + j;
+    return is_there && w >= 0 && w < wide ? pixels[w] : 0.0f;
+  }
+};
+
+// The tile's own four pixels, *before* of what it sees, at once. Neighbouring lanes have
+// neighbouring tiles: they know the others, but for the first lane's and the last's.
+template <int SIZE, int BEFORE>
+__device__ __forceinline__ void load_vector(const Line& line, float (&out)[SIZE]) {
+  float4 own = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  if (line.is_there)
+    own = *reinterpret_cast<const float4*>(line.pixels + line.first + BEFORE);
+  out[BEFORE] = own.x, out[BEFORE + 1] = own.y;
+  out[BEFORE + 2] = own.z, out[BEFORE + 3] = own.w;
+  if constexpr (BEFORE == 1) {
+    int lane = static_cast<int>(threadIdx.x) % 32;
+    float left = __shfl_up_sync(0xffffffffu, own.w, 1);
+    float right = __shfl_down_sync(0xffffffffu, own.x, 1);
+    bool is_first = line.first < 0, is_last = line.first + SIZE > line.wide;
+    out[0] = lane == 0 ? line.pixel(0) : is_first ? 0.0f : left;
+    out[SIZE - 1] = lane == 31 ? line.pixel(SIZE - 1) : is_last ? 0.0f : right;
+  }
+}
+
 // planes (36, channels, tiles) of tiles of *all* channels' images, whose first pixels
 // lie *pad* before the tile's. Tiles beyond *last* are zeros. Grid: tiles, channels.
+// Whole warps of tiles where *vectors*: lines are whole vectors, and aligned.
 template <class Formula>
 __device__ __forceinline__ void transform_tiles(
     const float* source, float* planes, int tiles, int first, int last, int high,
     int wide, int all, int first_channel, int source_h, int source_w, int pad_h,
-    int pad_w) {
-  constexpr int SIZE = Formula::IN;
+    int pad_w, int vectors) {
+  constexpr int SIZE = Formula::IN, BEFORE = (SIZE - TILE) / 2;
   int number = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   int channel = static_cast<int>(blockIdx.y), channels = static_cast<int>(gridDim.y);
   if (number >= tiles) return;
@@ -114,11 +146,13 @@ __device__ __forceinline__ void transform_tiles(
 #pragma unroll
   for (int i = 0; i < SIZE; ++i) {
     int h = tile.h - pad_h + i;
-    bool line = is_there && h >= 0 && h < source_h;
+    bool inside = is_there && h >= 0 && h < source_h;
+    Line line{from + (inside ? h * source_w : 0), inside, source_w, tile.w - pad_w};
+    if (vectors) {
+      load_vector<SIZE, BEFORE>(line, square[i]);
+    } else {
 #pragma unroll
-    for (int j = 0; j < SIZE; ++j) {
-      int w = tile.w - pad_w + j;
-      square[i][j] = line && w >= 0 && w < source_w ? from[h * source_w + w] : 0.0f;
+      for (int j = 0; j < SIZE; ++j) square[i][j] = line.pixel(j);
     }
   }
   transform<Formula>(square, out);
@@ -134,18 +168,19 @@ extern "C" __global__ void __launch_bounds__(128)
     transform_inputs(const float* __restrict__ x, float* __restrict__ planes, int tiles,
                      int first, int last, int high, int wide, int all,
                      int first_channel, int source_h, int source_w, int pad_h,
-                     int pad_w) {
+                     int pad_w, int vectors) {
   transform_tiles<Inputs>(x, planes, tiles, first, last, high, wide, all,
-                          first_channel, source_h, source_w, pad_h, pad_w);
+                          first_channel, source_h, source_w, pad_h, pad_w, vectors);
 }
 
 extern "C" __global__ void __launch_bounds__(128)
     transform_output_gradients(const float* __restrict__ dy, float* __restrict__ planes,
                                int tiles, int first, int last, int high, int wide,
                                int all, int first_channel, int source_h, int source_w,
-                               int pad_h, int pad_w) {
+                               int pad_h, int pad_w, int vectors) {
   transform_tiles<OutputGradients>(dy, planes, tiles, first, last, high, wide, all,
-                                   first_channel, source_h, source_w, pad_h, pad_w);
+                                   first_channel, source_h, source_w, pad_h, pad_w,
+                                   vectors);
 }
 
 // The result of planes (36, filters of a group, tiles), finished. Grid: tiles, filters.
