@@ -124,7 +124,7 @@ class YoloBoxes(NoGradient):
         """Anchors of map *i* as parts of the image, (each, 2): width and height."""
         raise NotImplementedError(type(self).__name__)
 
-    def scores(self, table: Doubles) -> tuple[Array, Doubles, Doubles]:
+    def scores(self, table: Doubles) -> tuple[Array, Array, Array]:
         """Of what is above the threshold: number of the box, label, and score."""
         raise NotImplementedError(type(self).__name__)
 

@@ -42,7 +42,7 @@ class YoloDetectionOutput(YoloBoxes):
         """Anchors by the size of the map."""
         return self.anchors / [width, height]
 
-    def scores(self, table: Doubles) -> tuple[Array, Doubles, Doubles]:
+    def scores(self, table: Doubles) -> tuple[Array, Array, Array]:
         """The best class of each box."""
         logits = table[:, BOX:]
         away = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -55,7 +55,7 @@ class Yolov3DetectionOutput(YoloBoxes):
         scale = self.message.anchors_scale[i]
         return self.anchors[mask] / [width * scale, height * scale]
 
-    def scores(self, table: Doubles) -> tuple[Array, Doubles, Doubles]:
+    def scores(self, table: Doubles) -> tuple[Array, Array, Array]:
         """Every class of every box."""
         each = sigmoid(table[:, BOX:]) * sigmoid(table[:, 4:5])
         by_box = np.moveaxis(each, 1, -1).reshape(-1, self.classes)
