@@ -37,8 +37,11 @@ def _copy(target: int, source: int, size: int, kind: int, stream: Any) -> None:
         cupy.cuda.runtime.memcpyAsync(target, source, size, kind, stream.ptr)
 
 
-def _event() -> Any:
-    return cupy.cuda.Event(block=True, disable_timing=True)
+def _recorded(stream: Any = None) -> Any:
+    """An event that marks what a stream, by default the current one, has been given."""
+    event = cupy.cuda.Event(block=True, disable_timing=True)
+    event.record(stream or cupy.cuda.get_current_stream())
+    return event
 
 
 @dataclass
@@ -47,13 +50,14 @@ class _Slot:
 
     Attributes:
         copied: recorded on the copying stream when the batch is on the GPU.
-        taken: recorded on the computing stream when it is in its blob.
+        taken: recorded on the computing stream when it is in its blob, or when the
+            slot was made: its memory may have been another array's.
     """
 
     host: np.ndarray[Any, Any]
     device: Array
+    taken: Any
     copied: Any = None
-    taken: Any = None
 
 
 class Feeder:
@@ -64,7 +68,8 @@ class Feeder:
 
     def __init__(self, size: int, stream: Any) -> None:
         self._size, self._stream = size, stream
-        self._slots = [_Slot(pinned(size), cupy.zeros(size, "uint8")) for _ in range(2)]
+        buffers = [cupy.empty(size, "uint8") for _ in range(2)]
+        self._slots = [_Slot(pinned(size), each, _recorded()) for each in buffers]
         self._turn = 0
 
     def put(self, host: Array, y: Array) -> None:
@@ -73,20 +78,18 @@ class Feeder:
         self._turn = 1 - self._turn
         if slot.copied is not None:
             slot.copied.synchronize()
-            self._stream.wait_event(slot.taken)
+        self._stream.wait_event(slot.taken)
         np.copyto(slot.host.view(y.dtype).reshape(y.shape), host, casting="unsafe")
         self._to_device(slot)
         current = cupy.cuda.get_current_stream()
         current.wait_event(slot.copied)
         _copy(y.data.ptr, slot.device.data.ptr, self._size, _WITHIN, current)
-        slot.taken = _event()
-        slot.taken.record(current)
+        slot.taken = _recorded(current)
 
     def _to_device(self, slot: _Slot) -> None:
         source = slot.host.ctypes.data
         _copy(slot.device.data.ptr, source, self._size, _TO_DEVICE, self._stream)
-        slot.copied = _event()
-        slot.copied.record(self._stream)
+        slot.copied = _recorded(self._stream)
 
 
 class CudaTransferOps:
@@ -134,10 +137,9 @@ class CudaTransferOps:
     def begin_download(self, x: Array) -> Callable[[], Array]:
         """See :class:`MovementOps`."""
         x = cupy.ascontiguousarray(x)
-        host, done = pinned(x.nbytes), _event()
-        stream = cupy.cuda.get_current_stream()
+        host, stream = pinned(x.nbytes), cupy.cuda.get_current_stream()
         _copy(host.ctypes.data, x.data.ptr, x.nbytes, _TO_HOST, stream)
-        done.record(stream)
+        done = _recorded(stream)
 
         def value() -> Array:
             done.synchronize()

@@ -2,6 +2,9 @@
 #include "sums.cuh"
 
 #define LEAST 1e-20f  // no logarithm is taken of less
+
+// Not fmaxf, which would take a NaN for the smaller one.
+__device__ inline float no_less(float p) { return p < LEAST ? LEAST : p; }
 #define EPSILON 1e-4  // added to the distance that a gradient is divided by
 
 // Walks the places of blocks (1, parts).
@@ -110,7 +113,7 @@ extern "C" __global__ void log_losses_backward(const float* p, const float* labe
   for (long long i = first_index(); i < n; i += index_step()) {
     const long long row = quotient(i, classes);
     const bool at = (int)labels[row] == (int)(i - row * classes);
-    dp[i] = at ? -factor * dloss[0] / fmaxf(p[i], LEAST) : 0.f;
+    dp[i] = at ? -factor * dloss[0] / no_less(p[i]) : 0.f;
   }
 }
 
@@ -126,7 +129,7 @@ extern "C" __global__ void infogain(const float* prob, const float* labels,
     const float* own = prob + o * classes * inner + p - o * inner;
     const float* row = gain + (long long)labels[p] * classes;
     for (int k = 0; k < classes; ++k)
-      total -= (double)(row[k] * logf(fmaxf(own[k * inner], LEAST)));
+      total -= (double)(row[k] * logf(no_less(own[k * inner])));
   });
   keep_part(total, partial, 1);
 }

@@ -101,7 +101,10 @@ extern "C" __global__ void first_bad(const float* labels, long long* found,
   if (threadIdx.x == 0) found[0] = at == places ? -1 : at;
 }
 
-__device__ inline float cost(float prob) { return -logf(fmaxf(prob, SMALLEST_NORMAL)); }
+// Not fmaxf, which would take a NaN for the smaller one.
+__device__ inline float cost(float prob) {
+  return -logf(prob < SMALLEST_NORMAL ? SMALLEST_NORMAL : prob);
+}
 
 // Sums of the places' losses: those of blocks (1, parts).
 extern "C" __global__ void losses(const float* prob, const float* labels,
