@@ -108,3 +108,22 @@ def test_sigmoid_cross_entropy(shape, ignore, divisor, machine):
         return loss, dx
 
     machine.agree(call)
+
+
+def test_a_loss_of_what_is_no_number_is_none(machine):
+    """A net that diverges must show."""
+    p, axis = np.full((2, 3), 0.3, np.float32), AxisSplit(2, 3, 1)
+    p[1, 2] = np.nan
+    labels, gain = np.array([0, 2], np.float32), np.ones((3, 3), np.float32)
+
+    def call(ops):
+        found, dp = [scalar() for _ in range(5)], np.empty_like(p)
+        ops.log_loss(p, labels, found[0], 0.7)
+        ops.log_loss_backward(p, labels, DLOSS, dp, 0.7)
+        ops.infogain_loss(p, labels, gain, found[1], axis)
+        ops.hinge_loss(p, labels, found[2], True, 0.7)
+        ops.sigmoid_cross_entropy(p, 0 * p + 1, found[3], 5)
+        ops.contrastive_loss(p, p + 1, 0 * labels, found[4], 9.0, False, 0.7)
+        return *found, dp
+
+    assert np.isnan(machine.agree(call)[:5]).all()

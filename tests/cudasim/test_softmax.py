@@ -76,6 +76,20 @@ def test_loss(axis, ignore, divisor, smoothing, machine):
     machine.agree(call, 2e-6)
 
 
+@pytest.mark.parametrize("axis", AXES[:3], ids=str)
+def test_a_loss_of_what_is_no_number_is_none(axis, machine):
+    """A net that diverges must show."""
+    x, _, labels = draw(axis)
+    x[0, 1, 0] = np.nan
+
+    def call(ops):
+        prob, loss = np.empty_like(x), np.empty((), np.float32)
+        ops.softmax_loss(x, labels, prob, loss, axis)
+        return [loss]
+
+    assert np.isnan(machine.agree(call)[0])
+
+
 def test_nothing_but_ignored_labels(machine):
     axis = AxisSplit(2, 3, 1)
     x, labels = np.ones((2, 3), np.float32), np.full(2, 1, np.float32)

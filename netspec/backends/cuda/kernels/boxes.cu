@@ -54,6 +54,6 @@ extern "C" __global__ void class_losses(const float* x, const float* labels,
   }
   total = row_sum(total);
   const float prob = expf(own - most) / total;
-  if (threadIdx.x == 0)
-    losses[p] = logistic ? total - own : -logf(fmaxf(prob, SMALLEST_NORMAL));
+  const float kept = prob < SMALLEST_NORMAL ? SMALLEST_NORMAL : prob;  // NaN stays
+  if (threadIdx.x == 0) losses[p] = logistic ? total - own : -logf(kept);
 }

@@ -44,7 +44,7 @@ extern "C" __global__ void contrastive(const double* squared, const float* simil
   double total = 0;
   over_places(rows, [&](long long row) {
     const double apart = legacy ? squared[row] : sqrt(squared[row]);
-    const double gap = margin - apart > 0 ? margin - apart : 0;
+    const double gap = margin - apart < 0 ? 0 : margin - apart;
     const double others = legacy ? gap : gap * gap;
     total += truncf(similar[row]) != 0.f ? squared[row] : others;
   });
@@ -58,7 +58,7 @@ extern "C" __global__ void contrastive_backward(
   for (long long i = first_index(); i < n; i += index_step()) {
     const long long row = quotient(i, columns);
     const double apart = sqrt(squared[row]);
-    const double gap = margin - apart > 0 ? margin - apart : 0;
+    const double gap = margin - apart < 0 ? 0 : margin - apart;
     double slope = 1;
     if (truncf(similar[row]) == 0.f)
       slope = legacy ? (margin > squared[row] ? -1 : 0) : -gap / (apart + EPSILON);
