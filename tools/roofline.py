@@ -7,8 +7,8 @@
 Each convolution's kernel runs on the emulator for one tile of the layer (all its
 channels, its real width), where every access is counted; blocks, occupancy and the
 instructions of the main loop come from what NVRTC makes for the device.  The layer then
-takes as long as the most used of these needs, and the last, partly filled wave of
-blocks as long as a full one:
+takes as long as the most used of these needs, on the multiprocessor that has the most
+blocks:
 
     tensor cores or FMA units    products of all tiles, also those that only fill up
     issue                        instructions of the main loop, four a clock
@@ -43,7 +43,12 @@ from tests.cudasim.offline.kernels import source  # noqa: E402
 from tests.cudasim.offline.loops import instructions_for_each  # noqa: E402
 from tests.cudasim.standin import Launched, World, install  # noqa: E402
 
-COLUMNS = 128  # positions of a tile
+with install():
+    from netspec.backends.cuda.convolution.implicit import (
+        COLUMNS,  # of a tile
+        slabs_of_part,
+    )
+
 SECTOR = 32  # bytes
 
 
@@ -85,9 +90,9 @@ DEVICES = (
         2039e9,
         5120 * 1.41e9,
     ),
-    # NVIDIA H100 Tensor Core GPU Architecture (whitepaper), table 2: 66.9, 494.7 and
-    # 989.4 TFLOPS. That mma.sync gets 63 % of it: arXiv 2402.13499. The L2's rate is
-    # not told: an A100's, at this clock.
+    # NVIDIA H100 Tensor Core GPU Architecture (whitepaper), table 2: 494.7 and 989.4
+    # TFLOPS at this clock; its 66.9 of FP32 are told at 1.98 GHz. That mma.sync gets
+    # 63 % of it: arXiv 2402.13499. The L2's rate is not told: an A100's, at this clock.
     Device(
         "H100 80GB SXM",
         "90",
@@ -262,14 +267,14 @@ class Prediction:
         bound: what any kernel needs.
         reached: the same, where only mma.sync is used.
         needs: of each part of the device, were it alone.
-        waves: how often the device is filled with blocks.
+        share: blocks of the busiest multiprocessor, of those of an average one.
         occupancy: warps present, of those that there may be.
     """
 
     bound: float
     reached: float
     needs: dict[str, float]
-    waves: float
+    share: float
     occupancy: float
 
     @property
@@ -278,7 +283,7 @@ class Prediction:
 
     @property
     def seconds(self) -> float:
-        return self.needs[self.limit] * ceil(self.waves) / self.waves
+        return self.needs[self.limit] * self.share
 
     @property
     def part(self) -> float:
@@ -291,14 +296,13 @@ class Prediction:
         return self.reached / self.seconds
 
 
-def tiles_of(task: Task, tile: tuple[int, int], processors: int) -> tuple[int, int]:
+def tiles_of(task: Task, tile: tuple[int, int]) -> tuple[int, int]:
     """Blocks of the launch, and slabs of each, of 16 rows of the reduction."""
     rows, columns = tile
     if task.operation == "weights":
         across = ceil(9 * task.channels / columns) * ceil(task.filters / rows)
         slabs = ceil(task.positions / 16)
-        parts = max(1, 2 * processors // across)
-        each = max(8, ceil(slabs / parts))
+        each = slabs_of_part(slabs, across)
         return across * ceil(slabs / each), each
     out, depth = (task.filters, task.channels)
     if task.operation == "data":
@@ -307,21 +311,28 @@ def tiles_of(task: Task, tile: tuple[int, int], processors: int) -> tuple[int, i
     return blocks, ceil(9 * depth / 16)
 
 
+def cubin_of(own: Counted, device: Device) -> Path:
+    return nvrtc.compile_kernels(source(own.file), own.file, device.architecture)
+
+
+def issued(own: Counted, precision: str, device: Device) -> float:
+    """Instructions of the main loop for each that multiplies."""
+    return instructions_for_each(cubin_of(own, device), own.kernel, WORK[precision])
+
+
 def predict(task: Task, precision: str, device: Device) -> Prediction:
     own = counted(replace(task, batch=1), precision)
-    cubin = nvrtc.compile_kernels(source(own.file), own.file, device.architecture)
-    kernel = sass.kernels(cubin)[own.kernel]
-    blocks, slabs = tiles_of(task, own.tile, device.processors)
+    kernel = sass.kernels(cubin_of(own, device))[own.kernel]
+    blocks, slabs = tiles_of(task, own.tile)
     steps = blocks * slabs / (2 if precision == "fp16" else 1)
     resources = (device.architecture, kernel.registers, kernel.shared, own.threads)
-    resident = occupancy.blocks(*resources) * device.processors
     executed = blocks * slabs * 16 * prod(own.tile)
     reached = 1.0 if precision == "fp32" else device.reached
-    issued = instructions_for_each(cubin, own.kernel, WORK[precision])
+    instructions = issued(own, precision, device)
     a_second = device.processors * device.clock
     needs = {
         "products": executed / (device.peak(precision) * reached),
-        "issue": executed / PRODUCTS[precision] * issued / ISSUED / a_second,
+        "issue": executed / PRODUCTS[precision] * instructions / ISSUED / a_second,
         "shared": steps * own.wavefronts / a_second,
         "L2": steps * own.sectors * SECTOR / device.l2,
         "DRAM": task.bytes / device.dram,
@@ -331,8 +342,9 @@ def predict(task: Task, precision: str, device: Device) -> Prediction:
         max(task.products / peak, needs["DRAM"]),
         max(task.products / (peak * reached), needs["DRAM"]),
     )
+    average = blocks / device.processors
     present = occupancy.occupancy(*resources)
-    return Prediction(*bounds, needs, blocks / resident, present)
+    return Prediction(*bounds, needs, ceil(average) / average, present)
 
 
 # -- the tables
@@ -393,13 +405,19 @@ def arithmetic(task: Task, precision: str) -> None:
     own = counted(replace(task, batch=1), precision)
     for device in DEVICES:
         found = predict(task, precision, device)
-        blocks, slabs = tiles_of(task, own.tile, device.processors)
+        blocks, slabs = tiles_of(task, own.tile)
         print(f"\n{task.layer} {task.operation} by {own.kernel} on {device.name}:")
         print(f"  {blocks} blocks of {own.tile[0]} x {own.tile[1]}, {slabs} slabs each")
         print(f"  a slab: {own.wavefronts:.0f} wavefronts, {own.sectors:.0f} sectors")
+        print(
+            f"  {issued(own, precision, device):.1f} instructions for a product's one"
+        )
         for name, seconds in found.needs.items():
             print(f"  {name:>9} alone: {seconds * 1e3:.3f} ms")
-        print(f"  {found.waves:.2f} waves of blocks: {found.seconds * 1e3:.3f} ms")
+        print(
+            f"  the busiest processor has {found.share:.2f} times its share of blocks:"
+        )
+        print(f"  {found.seconds * 1e3:.3f} ms are predicted, and that is")
         print(f"  {100 * found.part:.0f} % of the bound {found.bound * 1e3:.3f} ms")
         print(f"  {100 * found.part_reached:.0f} % of what mma.sync allows")
 

@@ -7,7 +7,7 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
-from tests.cudasim.offline.sass import _FUNCTION, _dump, _name
+from tests.cudasim.offline.sass import FUNCTION, dump, instruction_name
 
 _LINE = re.compile(
     r"^\s+/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)([^;]*);",
@@ -21,7 +21,7 @@ Line = tuple[int, str, str]  # address, instruction, operands
 
 @cache
 def _code(cubin: Path) -> dict[str, list[Line]]:
-    parts = _FUNCTION.split(_dump(cubin, "-sass"))
+    parts = FUNCTION.split(dump(cubin, "-sass"))
     return {
         name: [(int(at, 16), op, rest.strip()) for at, op, rest in _LINE.findall(text)]
         for name, text in zip(parts[1::2], parts[2::2])
@@ -46,10 +46,14 @@ def main_loop(cubin: Path, kernel: str) -> Counter[str]:
     Code that some rounds jump over counts as if it ran in each.
     """
     code = _code(cubin)[kernel]
-    best: Counter[str] = Counter(_name(operation) for _, operation, _ in code)
+    best: Counter[str] = Counter(
+        instruction_name(operation) for _, operation, _ in code
+    )
     most = 0
     for start, end in _loops(code):
-        inside = Counter(_name(op) for at, op, _ in code if start <= at <= end)
+        inside = Counter(
+            instruction_name(op) for at, op, _ in code if start <= at <= end
+        )
         work = sum(inside[name] for name in _WORK)
         if work > most or (work == most and inside.total() < best.total() and most):
             best, most = inside, work

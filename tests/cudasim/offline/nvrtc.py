@@ -27,7 +27,7 @@ class CompileError(Exception):
     """NVRTC refuses a text; its words are the message."""
 
 
-def _roots() -> Iterator[Path]:
+def roots() -> Iterator[Path]:
     """Folders with ``include`` and ``lib``: NVIDIA's wheels, then toolkits."""
     wheels = Path(sysconfig.get_paths()["purelib"]) / "nvidia"
     yield from sorted(wheels.glob("cu1*"), reverse=True)
@@ -41,7 +41,7 @@ def _roots() -> Iterator[Path]:
 @cache
 def library_path() -> str | None:
     """Where NVRTC is; None: nowhere."""
-    for root in _roots():
+    for root in roots():
         for place in ("lib", "lib64"):
             found = sorted((root / place).glob("libnvrtc.so.*"))
             if found:
@@ -52,7 +52,7 @@ def library_path() -> str | None:
 @cache
 def includes() -> tuple[str, ...]:
     """The folders of CUDA's headers."""
-    found = [root / "include" for root in _roots()]
+    found = [root / "include" for root in roots()]
     found += [path / "cccl" for path in found]
     return tuple(str(path) for path in found if path.is_dir())
 

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-from tests.cudasim.offline.nvrtc import _roots
+from tests.cudasim.offline.nvrtc import roots
 
 _RESOURCES = re.compile(r"Function (\S+):\s*\n\s*(.*)")
 _RESOURCE = re.compile(r"(REG|STACK|SHARED|LOCAL):(\d+)")
-_FUNCTION = re.compile(r"Function : (\S+)")
+FUNCTION = re.compile(r"Function : (\S+)")
 _INSTRUCTION = re.compile(
     r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)", re.MULTILINE
 )
@@ -50,13 +50,14 @@ class Compiled:
 @cache
 def cuobjdump() -> str | None:
     """NVIDIA's disassembler; None where there is none."""
-    for root in _roots():
+    for root in roots():
         if (root / "bin" / "cuobjdump").exists():
             return str(root / "bin" / "cuobjdump")
     return shutil.which("cuobjdump")
 
 
-def _dump(cubin: Path, option: str) -> str:
+def dump(cubin: Path, option: str) -> str:
+    """What cuobjdump says of a file."""
     tool = cuobjdump()
     assert tool, "no cuobjdump"
     path = os.pathsep.join([str(Path(tool).parent), os.environ["PATH"]])
@@ -84,8 +85,8 @@ def kernels(cubin: Path) -> dict[str, Compiled]:
 
 
 def _read(cubin: Path) -> dict[str, Compiled]:
-    resources = dict(_RESOURCES.findall(_dump(cubin, "--dump-resource-usage")))
-    parts = _FUNCTION.split(_dump(cubin, "-sass"))
+    resources = dict(_RESOURCES.findall(dump(cubin, "--dump-resource-usage")))
+    parts = FUNCTION.split(dump(cubin, "-sass"))
     code = dict(zip(parts[1::2], parts[2::2]))
     is_new = int(re.findall(r"sm_(\d+)", cubin.name)[0]) >= 90
     return {
@@ -101,11 +102,12 @@ def _compiled(resources: str, code: str, system_shared: int) -> Compiled:
         shared=max(0, found["SHARED"] - system_shared),
         stack=found["STACK"],
         local=found["LOCAL"],
-        instructions=dict(Counter(map(_name, _INSTRUCTION.findall(code)))),
+        instructions=dict(Counter(map(instruction_name, _INSTRUCTION.findall(code)))),
     )
 
 
-def _name(instruction: str) -> str:
+def instruction_name(instruction: str) -> str:
+    """Its family and, where it moves data, its width: "LDG.128"."""
     family, *parts = instruction.split(".")
     if family not in _MEMORY:
         return family

@@ -138,7 +138,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     return call(np.where, (condition, x, y), {})
 
 
-_OWN: dict[str, Callable[..., Any]] = {
+OWN: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
         array,
@@ -166,8 +166,8 @@ def function(path: str) -> Callable[..., Any]:
     Raises:
         AttributeError: CuPy, or NumPy, has none of that name.
     """
-    if path in _OWN:
-        return _OWN[path]
+    if path in OWN:
+        return OWN[path]
     if not real.exists(path):
         raise AttributeError(f"module 'cupy' has no attribute {path!r}")
     found: Any = np

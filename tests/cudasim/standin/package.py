@@ -117,7 +117,7 @@ def _cupy() -> dict[str, ModuleType]:
         is_available=lambda: True,
         get_default_memory_pool=memory.get_default_memory_pool,
         get_default_pinned_memory_pool=memory.get_default_pinned_memory_pool,
-        **functions._OWN,
+        **functions.OWN,
     )
     vars(cupy)["__getattr__"] = _fall_back
     cupy.__path__ = []

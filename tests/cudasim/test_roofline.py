@@ -1,0 +1,75 @@
+"""The counts behind the predicted speed, and the arithmetic that is made of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cudasim.offline import loops, nvrtc, sass
+from tools import access_census, roofline
+
+pytestmark = pytest.mark.usefixtures("compiler")
+
+A100, H100 = roofline.DEVICES
+# 64 channels to 128 filters: the least that fills a tile of 128 rows.
+TASK = roofline.Task("conv2_1", "forward", 64, 64, 128, 112)
+
+
+@pytest.fixture(autouse=True)
+def tools() -> None:
+    if nvrtc.library_path() is None or sass.cuobjdump() is None:
+        pytest.skip("no NVRTC or no cuobjdump: pip install 'netspec[cudasim]'")
+
+
+def test_peaks_are_those_of_the_data_sheets() -> None:
+    for device, peaks in ((A100, (19.5, 156, 312)), (H100, (61.8, 494.7, 989.4))):
+        found = [2e-12 * device.peak(p) for p in ("fp32", "tf32", "fp16")]
+        assert found == pytest.approx(peaks, rel=0.005)
+
+
+def test_products_and_bytes_of_a_layer() -> None:
+    assert 2 * TASK.products == 2 * 64 * 112 * 112 * 64 * 128 * 9
+    assert TASK.bytes == 4 * (64 * 112 * 112 * (64 + 128) + 9 * 64 * 128)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "fp16"])
+def test_a_tile_has_no_bank_conflicts_and_wastes_little(precision: str) -> None:
+    own = roofline.counted(TASK, precision)
+    assert own.kernel == f"convolve_{precision}_128"
+    assert own.conflicts / own.wavefronts < 0.02
+    assert own.efficiency > 0.85
+
+
+def test_prediction_of_a_layer_in_tf32() -> None:
+    found = roofline.predict(TASK, "tf32", A100)
+    blocks, slabs = roofline.tiles_of(TASK, (128, 128))
+    assert (blocks, slabs) == (64 * 112 * 112 // 128, 36)
+    assert found.needs["products"] == pytest.approx(found.bound)
+    assert 0.6 < found.part <= 1.0
+    assert roofline.predict(TASK, "tf32", H100).part_reached > 0.6
+
+
+LOOPS = r"""
+extern "C" __global__ void f(const float* x, float* y, int n) {
+  float sum = 0.0f;
+#pragma unroll 1
+  for (int i = 0; i < n; ++i) y[i] = i;
+#pragma unroll 1
+  for (int i = 0; i < n; ++i) sum = fmaf(x[i], sum, x[i + n]);
+  y[n] = sum;
+}
+"""
+
+
+def test_the_main_loop_is_the_one_with_the_products() -> None:
+    cubin = nvrtc.compile_kernels(LOOPS, "loops", "80")
+    loop = loops.main_loop(cubin, "f")
+    assert (loop["FFMA"], loop["LDG.32"], loop["STG.32"]) == (1, 2, 0)
+    assert loops.instructions_for_each(cubin, "f", "FFMA") == loop.total()
+
+
+def test_other_kernels_use_what_they_fetch() -> None:
+    for kernel, launched in access_census.launches().items():
+        statistics = launched.launch.statistics
+        assert access_census.conflicts(statistics) in ("", "0"), kernel
+        stores = access_census.used(statistics, stores=True)
+        assert stores in ("", "100"), kernel
