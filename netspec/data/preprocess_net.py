@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from netspec.data.boxes.transform import crop_of, size_told
 from netspec.data.classes import read_classes_of
 from netspec.data.feeds import data_layers, root_of, source_of
 from netspec.data.mean import read_mean
@@ -17,19 +18,20 @@ from netspec.proto import (
     TRAIN,
     LayerParameter,
     NetParameter,
+    ResizeParameter,
     TransformationParameter,
 )
 from netspec.shapes import Shape
 from netspec.spec import Located, filter_net
 from netspec.spec.write import float32_text
 
-_PICTURE_LAYERS = ("Data", "ImageData", "MemoryData")
+_PICTURE_LAYERS = ("AnnotatedData", "Data", "ImageData", "MemoryData")
 State = tuple[int, int, Sequence[str]]  # phase, level, stages
 _CHANNELS = {1: "gray", 3: "bgr"}
 
 
 def preprocess_of(layer: LayerParameter, file: str, depth: int) -> Preprocess | None:
-    """What a Data, ImageData or MemoryData layer does to a picture before its crop.
+    """What a layer that gives pictures does to one before its crop.
 
     Args:
         file: the net's file, beside which a mean_file may stand.
@@ -54,14 +56,13 @@ def preprocess_of(layer: LayerParameter, file: str, depth: int) -> Preprocess | 
             "Keep one.",
             layer=(layer.name, layer.type),
         )
-    crop = param.crop_size
     return Preprocess(
         _CHANNELS[depth],
         mean=tuple(map(_decimal, param.mean_value)),
         mean_image=_mean_image(layer, file),
         scale=(_decimal(param.scale),),
         resize=_resize(layer, param),
-        crop=(crop, crop) if crop else None,
+        crop=crop_of(param),
     )
 
 
@@ -149,6 +150,10 @@ def _resize(layer: LayerParameter, param: TransformationParameter) -> Resize | N
     if param.area_min:
         # The largest square in the middle becomes the crop: to within half a pixel.
         return Resize("short-side", (param.crop_size,), TRIANGLE)
+    if layer.type == "AnnotatedData":
+        warps = param.resize_param.resize_mode == ResizeParameter.WARP
+        told = size_told(param) if warps and crop_of(param) is None else None
+        return Resize("squash", tuple(told)) if told else None
     if layer.type != "ImageData":
         return None
     size = (list_param.new_height, list_param.new_width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netspec.convert.deploy import deploy
+from netspec.data.rescale import Resize
 from netspec.errors import SpecError
 from netspec.proto import LayerParameter
 from netspec.spec import parse_net, read_net
@@ -163,8 +164,8 @@ def test_constant_dummy_data_is_part_of_the_net() -> None:
 def test_a_detector_keeps_what_is_judged_and_loses_the_judge() -> None:
     text = (
         'layer { name: "d" type: "AnnotatedData" top: "x" top: "boxes" data_param {'
-        ' source: "no/such" batch_size: 4 } transform_param { resize_param {'
-        " height: 12 width: 12 } } }"
+        ' source: "no/such" batch_size: 4 } transform_param { mean_value: 104'
+        " resize_param { height: 12 width: 14 } } }"
         'layer { name: "loc" type: "InnerProduct" bottom: "x" top: "loc"'
         " inner_product_param { num_output: 16 } }"
         'layer { name: "conf" type: "InnerProduct" bottom: "x" top: "conf"'
@@ -176,10 +177,14 @@ def test_a_detector_keeps_what_is_judged_and_loses_the_judge() -> None:
         'layer { name: "judge" type: "DetectionEvaluate" bottom: "out" bottom: "boxes"'
         ' top: "judge" detection_evaluate_param { num_classes: 2 } }'
     )
-    made = deploy(parse_net(text, "net.prototxt")).net.message.layer
+    deployed = deploy(parse_net(text, "net.prototxt"))
+    made = deployed.net.message.layer
     assert [x.type for x in made] == [
         "Input", "InnerProduct", "InnerProduct", "PriorBox", "DetectionOutput",
     ]  # fmt: skip
+    assert deployed.preprocess is not None
+    assert deployed.preprocess.mean == (104,)
+    assert deployed.preprocess.resize == Resize("squash", (12, 14))
     assert list(made[0].top) == ["x"]
 
 
