@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -306,8 +309,6 @@ def test_events_measure_time(standin: World) -> None:
 
 
 def test_everything_is_as_before_afterwards() -> None:
-    import sys
-
     before = {n for n in sys.modules if n.startswith(("cupy", "netspec.backends"))}
     with install():
         import netspec.backends.cuda.launch as inside
@@ -407,3 +408,35 @@ def test_different_collectives() -> None:
 
     errors = ranks(2, act)
     assert all("different collectives" in str(error) for error in errors)
+
+
+IN_A_PROCESS = """
+import sys
+from tests.cudasim.standin import install
+
+name, rank = tuple(map(int, sys.argv[1].split(","))), int(sys.argv[2])
+with install(order="late"):
+    import cupy
+    from cupy.cuda import nccl
+
+    own = nccl.NcclCommunicator(2, name, rank)
+    x = cupy.full(3, rank + 1, "float32")
+    stream = cupy.cuda.get_current_stream().ptr
+    own.allReduce(x.data.ptr, x.data.ptr, 3, 7, nccl.NCCL_SUM, stream)
+    print(x.get().tolist())
+"""
+
+
+def test_ranks_in_processes(standin: World) -> None:
+    from cupy.cuda import nccl
+
+    name = ",".join(map(str, nccl.get_unique_id()))
+    commands = [[sys.executable, "-c", IN_A_PROCESS, name, str(r)] for r in range(2)]
+    root = Path(__file__).parents[2]
+    pipe = subprocess.PIPE
+    started = [
+        subprocess.Popen(command, stdout=pipe, text=True, cwd=root)
+        for command in commands
+    ]
+    for process in started:
+        assert process.communicate(timeout=60)[0].strip() == "[3.0, 3.0, 3.0]"

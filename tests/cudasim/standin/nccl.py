@@ -8,8 +8,10 @@ in a group, and all ranks must call the same collectives in the same order.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
+import shutil
 import tempfile
 import threading
 from collections import defaultdict, deque
@@ -69,6 +71,7 @@ class _Hub:
 
     def __init__(self) -> None:
         folder = tempfile.mkdtemp(prefix="nccl-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         self.address = os.path.join(folder, "hub")
         self._listener = Listener(self.address)
         self._changed = threading.Condition()
