@@ -16,6 +16,7 @@ import tempfile
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
 
@@ -70,22 +71,25 @@ class _Hub:
     """Where the ranks of one communicator meet."""
 
     def __init__(self) -> None:
-        folder = tempfile.mkdtemp(prefix="nccl-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        self.address = os.path.join(folder, "hub")
+        self._folder = tempfile.mkdtemp(prefix="nccl-")
+        self.address = os.path.join(self._folder, "hub")
         self._listener = Listener(self.address)
         self._changed = threading.Condition()
         self._rounds: dict[int, dict[int, Any]] = defaultdict(dict)
         self._messages: dict[tuple[int, int], deque[bytes]] = defaultdict(deque)
         self._taken: dict[tuple[int, int], int] = defaultdict(int)
         threading.Thread(target=self._accept, daemon=True).start()
+        atexit.register(self._close)
+
+    def _close(self) -> None:
+        self._listener.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _accept(self) -> None:
-        while True:
-            connection = self._listener.accept()
-            threading.Thread(
-                target=self._serve, args=(connection,), daemon=True
-            ).start()
+        with suppress(OSError):  # closed
+            while True:
+                own = (self._listener.accept(),)
+                threading.Thread(target=self._serve, args=own, daemon=True).start()
 
     def _serve(self, connection: Connection) -> None:
         try:
