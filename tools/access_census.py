@@ -1,7 +1,7 @@
 """How well each kernel's accesses fit the memories, counted on the emulator.
 
     python tools/access_census.py              # the kernels of VGG's layers
-    python tools/access_census.py --markdown
+    python tools/access_census.py --write      # in docs/kernels.md
 
 For each kernel: the part of the 32-byte sectors that it asks of global memory which it
 uses, for loads and for stores; the wavefronts of shared memory that bank conflicts
@@ -39,6 +39,7 @@ from tests.cudasim.offline.kernels import (  # noqa: E402
     source,
 )
 from tests.cudasim.standin import Launched, install  # noqa: E402
+from tools.kernel_page import columns, table, write_part  # noqa: E402
 
 SECTOR = 32
 ARCHITECTURES = ("80", "90")
@@ -150,18 +151,14 @@ HEAD += [f"occupancy % sm_{architecture}" for architecture in ARCHITECTURES]
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--markdown", action="store_true")
+    parser.add_argument("--write", action="store_true", help="docs/kernels.md")
     options = parser.parse_args()
     of_kernel = files()
     found = sorted((of_kernel[k], k, each) for k, each in launches().items())
     rows = [row(each, file) for file, _, each in found]
-    if options.markdown:
-        print(f"| {' | '.join(HEAD)} |\n|{' --- |' * len(HEAD)}")
-        print("\n".join(f"| {' | '.join(cells)} |" for cells in rows))
-        return 0
-    widths = [max(map(len, column)) for column in zip(HEAD, *rows)]
-    for cells in (HEAD, *rows):
-        print("  ".join(c.ljust(w) for c, w in zip(cells, widths)))
+    if options.write:
+        write_part("census", table(HEAD, rows))
+    print(columns(HEAD, rows))
     return 0
 
 

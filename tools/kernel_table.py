@@ -21,9 +21,8 @@ sys.path.insert(0, str(ROOT))
 from tests.cudasim.emulator.translate import entries  # noqa: E402
 from tests.cudasim.offline import budgets, nvrtc, occupancy, sass  # noqa: E402
 from tests.cudasim.offline.kernels import kernel_files, source  # noqa: E402
+from tools.kernel_page import PAGE, with_part, write_part  # noqa: E402
 
-PAGE = ROOT / "docs" / "kernels.md"
-BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 SHOWN = ("80", "90", "100")  # of which registers and occupancy are in the table
 BLOCK = 256  # threads, where the kernel says no other number
 
@@ -83,13 +82,6 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def page(text: str) -> str:
-    """The page with its table renewed."""
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
-
-
 def write_budgets() -> None:
     """Let every kernel have what it uses now."""
     found = {
@@ -104,11 +96,11 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing")
     parser.add_argument("--budgets", action="store_true", help="budgets.json as well")
     options = parser.parse_args()
-    old = PAGE.read_text(encoding="utf-8")
-    new = page(old)
+    body = table()
     if options.check:
-        return int(new != old)
-    PAGE.write_text(new, encoding="utf-8")
+        text = PAGE.read_text(encoding="utf-8")
+        return int(with_part(text, "table", body) != text)
+    write_part("table", body)
     if options.budgets:
         write_budgets()
     return 0

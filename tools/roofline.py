@@ -2,7 +2,8 @@
 
     python tools/roofline.py                        # the convolutions, TF32
     python tools/roofline.py --precision fp32 --batch 64
-    python tools/roofline.py --markdown             # as docs/kernels.md has it
+    python tools/roofline.py --layer conv3_2        # its arithmetic
+    python tools/roofline.py --write                # the table in docs/kernels.md
 
 Each convolution's kernel runs on the emulator for one tile of the layer (all its
 channels, its real width), where every access is counted; blocks, occupancy and the
@@ -42,6 +43,7 @@ from tests.cudasim.offline import nvrtc, occupancy, sass  # noqa: E402
 from tests.cudasim.offline.kernels import source  # noqa: E402
 from tests.cudasim.offline.loops import instructions_for_each  # noqa: E402
 from tests.cudasim.standin import Launched, World, install  # noqa: E402
+from tools.kernel_page import columns, table, write_part  # noqa: E402
 
 with install():
     from netspec.backends.cuda.convolution.implicit import (
@@ -92,7 +94,8 @@ DEVICES = (
     ),
     # NVIDIA H100 Tensor Core GPU Architecture (whitepaper), table 2: 494.7 and 989.4
     # TFLOPS at this clock; its 66.9 of FP32 are told at 1.98 GHz. That mma.sync gets
-    # 63 % of it: arXiv 2402.13499. The L2's rate is not told: an A100's, at this clock.
+    # 63 % of it is reported in arXiv 2402.13499. The L2's rate is not told: an A100's,
+    # at this clock.
     Device(
         "H100 80GB SXM",
         "90",
@@ -389,17 +392,6 @@ HEAD = [
 ]
 
 
-def show(rows: list[list[str]], markdown: bool) -> None:
-    if markdown:
-        print(f"| {' | '.join(HEAD)} |\n|{' --- |' * len(HEAD)}")
-        for cells in rows:
-            print(f"| {' | '.join(cells)} |")
-        return
-    widths = [max(map(len, column)) for column in zip(HEAD, *rows)]
-    for cells in (HEAD, *rows):
-        print("  ".join(c.rjust(w) for c, w in zip(cells, widths)))
-
-
 def arithmetic(task: Task, precision: str) -> None:
     """One prediction, term by term."""
     own = counted(replace(task, batch=1), precision)
@@ -427,7 +419,7 @@ def main() -> int:
     parser.add_argument("--precision", choices=sorted(PRODUCTS), default="tf32")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--layer", help="show the arithmetic of this layer")
-    parser.add_argument("--markdown", action="store_true")
+    parser.add_argument("--write", action="store_true", help="docs/kernels.md")
     options: Any = parser.parse_args()
     np.seterr(all="ignore")
     chosen = list(tasks(options.batch))
@@ -436,7 +428,10 @@ def main() -> int:
             if task.layer == options.layer:
                 arithmetic(task, options.precision)
         return 0
-    show([row(task, options.precision) for task in chosen], options.markdown)
+    rows = [row(task, options.precision) for task in chosen]
+    if options.write:
+        write_part("roofline", table(HEAD, rows))
+    print(columns(HEAD, rows))
     print("\nA prediction from counts and data sheets; nothing here ran on a GPU.")
     return 0
 

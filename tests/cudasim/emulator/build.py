@@ -8,7 +8,9 @@ import platform
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from netspec.kernel_cache import cache_folder
 HERE = Path(__file__).resolve().parent
 INCLUDE = HERE / "include"
 RUNTIME = HERE / "runtime"
+KEPT_DAYS = 30
 
 COMMON = ["-std=c++17", "-fPIC"]
 # The device rounds where the text does; contraction is the compilers' own business.
@@ -55,9 +58,14 @@ def compiler() -> str | None:
 
 @cache
 def folder() -> Path:
-    """Where what was built is kept."""
+    """Where what was built is kept; what is old goes, and is built again if needed."""
     path = cache_folder() / "cudasim"
     path.mkdir(parents=True, exist_ok=True)
+    limit = time.time() - KEPT_DAYS * 24 * 3600
+    for old in path.iterdir():
+        with suppress(OSError):  # another process was faster
+            if old.is_file() and old.stat().st_mtime < limit:
+                old.unlink()
     return path
 
 
