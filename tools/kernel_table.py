@@ -23,7 +23,7 @@ from tests.cudasim.offline import budgets, nvrtc, occupancy, sass  # noqa: E402
 from tests.cudasim.offline.kernels import kernel_files, source  # noqa: E402
 from tools.kernel_page import PAGE, with_part, write_part  # noqa: E402
 
-SHOWN = ("80", "90", "100")  # of which registers and occupancy are in the table
+SHOWN = nvrtc.ARCHITECTURES
 BLOCK = 256  # threads, where the kernel says no other number
 
 
