@@ -54,7 +54,7 @@ def pooling(ops: Any, new: Make) -> None:
     n, c, h, w = SHAPE
     geometry = PoolingGeometry(n, c, (h, w), (h // 2, w // 2), (2, 2), (2, 2), (0, 0))
     x, y = new(SHAPE), new((n, c, h // 2, w // 2))
-    index = new(y.shape, "int32")
+    index = new(y.shape, "uint8")
     ops.max_pool(x, y, index, geometry)
     ops.max_pool_backward(y, index, x, geometry)
     ops.average_pool(x, y, geometry)
@@ -96,7 +96,14 @@ def biases(ops: Any, new: Make) -> None:
     ops.channel_bias(new(SHAPE), new(SHAPE[1]))
 
 
-FAMILIES = (pooling, activations, normalisation, loss, update, biases)
+def products(ops: Any, new: Make) -> None:
+    x, w, y = new((64, 512)), new((256, 512)), new((64, 256))
+    ops.inner_product_forward(x, w, new(256), y)
+    ops.inner_product_backward_data(y, w, x)
+    ops.inner_product_backward_weights(x, y, w, new(256))
+
+
+FAMILIES = (pooling, activations, normalisation, loss, update, biases, products)
 
 
 def launches() -> dict[str, Launched]:
@@ -106,7 +113,7 @@ def launches() -> dict[str, Launched]:
 
         from netspec.backends.cuda import CudaOps
 
-        ops = CudaOps()
+        ops = CudaOps(precision="tf32")
         for family in FAMILIES:
             family(ops, lambda shape, kind="float32": cupy.zeros(shape, kind))
         return {each.kernel: each for each in world.launches}
