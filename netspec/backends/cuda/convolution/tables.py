@@ -24,8 +24,8 @@ Array = Any
 
 WORDS = 16  # rows of a slab, as kernels/tiles.cuh has them
 KEPT = 256  # tables: of so many geometries
-OUTSIDE = 0x7FFF  # pixels from any image: an element that is padding
-FARTHEST = 0x7FFF  # pixels that 16 bits can tell, with OUTSIDE beyond them
+OUTSIDE = -0x80000000  # pixels of an element that is padding
+FARTHEST = 0x3FFF  # pixels that kernels can tell from any first one
 MOST = 2**31 - 1
 
 
@@ -93,7 +93,7 @@ def fits(geo: ConvolutionGeometry) -> bool:
     weights = (geo.filters + 128) * (geo.channels + WORDS * 2) * count(geo.kernel)
     axes = zip(geo.input, geo.output, geo.pad, geo.kernel, geo.dilation)
     reach = max(max(n, out) + pad + k * d for n, out, pad, k, d in axes)
-    return max(*images, positions, weights) <= MOST and 2 * reach <= FARTHEST
+    return max(*images, positions, weights) <= MOST and reach <= FARTHEST
 
 
 def forward_product(
@@ -272,5 +272,5 @@ def _product(
 def entry(elements: Reduction, plane: int, line: int) -> Array:
     """``Entry`` of ``kernels/implicit.cuh`` for each element, as (size, 2) int64."""
     offset = elements.channel * plane + elements.down * line + elements.across
-    pixels = (elements.across << 16) | (elements.down & 0xFFFF)
+    pixels = (elements.down << 16) + elements.across
     return np.stack([offset, pixels], axis=1)

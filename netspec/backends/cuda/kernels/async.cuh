@@ -1,6 +1,6 @@
 // Copies from global to shared memory that nobody waits for until wait_for_copies().
 //
-// What lies outside the source is set to zero: the address need only be a valid one.
+// What lies outside the source is set to zero, and its address never read.
 #pragma once
 
 #if defined(CUDA_HOST_EMULATION)
@@ -54,12 +54,14 @@ __device__ __forceinline__ void wait_for_copies() {}
 
 #endif
 
-// A word, or zero where it lies outside; again the address need only be a valid one.
-__device__ __forceinline__ float word_or_zero(const float* from, bool inside) {
+// A word, or zero where it lies outside; *valid* is any address that can be read.
+__device__ __forceinline__ float word_or_zero(const float* from, bool inside,
+                                              const float* valid) {
 #if defined(CUDA_HOST_EMULATION)
   // By one instruction of all lanes, so that they are counted as one request.
-  asm volatile("" : "+r"(from));
-  float word = *from;
+  const float* at = inside ? from : valid;
+  asm volatile("" : "+r"(at));
+  float word = *at;
   asm volatile("" : "+x"(word));
   return inside ? word : 0.0f;
 #else

@@ -34,11 +34,10 @@ struct Operand {
         int element = first + half * PART + word(i);
         bool inside = element < end && place(i) < count;
         int offset = ALONG ? place(i) * step + element : element * step + place(i);
-        const float* at = from + (inside ? offset : 0);
         if constexpr (EACH == 1)
-          copy_words<4>(&words[word(i)][place(i)], at, inside);
+          copy_words<4>(&words[word(i)][place(i)], from + offset, inside);
         else
-          held[2 * i + half] = word_or_zero(at, inside);
+          held[2 * i + half] = word_or_zero(from + offset, inside, from);
       }
   }
 

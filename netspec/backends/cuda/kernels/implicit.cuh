@@ -36,17 +36,30 @@ __device__ __forceinline__ const Shape& shape_of(const int* table) {
   return *reinterpret_cast<const Shape*>(numbers);
 }
 
-constexpr int BELOW = 1 << 20;  // a row below every image
-
 struct alignas(8) Entry {
   int offset;  // values from the first pixel
-  int pixels;  // down in the lower 16 bits, across in the upper
+  int pixels;  // (down << 16) + across, or OUTSIDE
+};
 
-  __device__ __forceinline__ bool inside(int h, int w, int high, int wide) const {
-    h += static_cast<short>(pixels & 0xffff);
-    w += pixels >> 16;
-    return static_cast<unsigned>(h) < static_cast<unsigned>(high) &&
-           static_cast<unsigned>(w) < static_cast<unsigned>(wide);
+// Which pixels from a first one on lie in an image. Both axes are tested at once, in 16
+// bits each, of which the upper one is set where a difference is not negative. An
+// entry that is OUTSIDE changes the upper one of both differences, of which at least
+// one was set.
+struct Window {
+  static constexpr unsigned SIGNS = 0x80008000u;
+
+  unsigned from_first, to_last;
+
+  __device__ __forceinline__ Window(int h, int w, int high, int wide, bool is_there) {
+    from_first = is_there ? (static_cast<unsigned>(h) << 16) + w + SIGNS : 0;
+    to_last = is_there
+                  ? (static_cast<unsigned>(high - 1 - h) << 16) + (wide - 1 - w) + SIGNS
+                  : 0;
+  }
+
+  __device__ __forceinline__ bool has(const Entry& entry) const {
+    unsigned pixels = static_cast<unsigned>(entry.pixels);
+    return (~((from_first + pixels) & (to_last - pixels)) & SIGNS) == 0;
   }
 };
 
@@ -104,28 +117,29 @@ struct Gathered {
   static constexpr int STEP = Sums::THREADS / Sums::COLUMNS;
   static constexpr int MINE = PART / STEP;  // words of a part
 
-  const float* source;  // the image and group
+  const float* first_pixel;
+  const float* valid;  // any address
   const Entry* table;
   Entry (*entries)[ELEMENTS];  // of the slab to gather, and of the next
-  int h, w, origin, high, wide, column, start;
+  Window window;
+  int column, start;
   float held[Sums::EACH == 1 ? 1 : MINE * Sums::EACH];
 
-  __device__ __forceinline__ Gathered(const float* all, const Entry* list,
+  __device__ __forceinline__ Gathered(const float* source, const Entry* list,
                                       const Shape& shape, bool pooled,
                                       Entry (*buffer)[ELEMENTS])
-      : table(list), entries(buffer) {
+      : valid(source), table(list), entries(buffer), window(0, 0, 0, 0, false) {
     column = static_cast<int>(threadIdx.x) % Sums::COLUMNS;
     start = static_cast<int>(threadIdx.x) / Sums::COLUMNS;
     int number = static_cast<int>(blockIdx.x) * Sums::COLUMNS + column;
-    Position at(shape, min(number, shape.columns - 1), pooled);
-    high = shape.source_h, wide = shape.source_w;
-    // A column beyond the last is below every image: nothing is inside.
-    h = at.down * shape.step_h + shape.first_h;
-    w = at.across * shape.step_w + shape.first_w;
-    origin = h * wide + w;
-    if (number >= shape.columns) h = BELOW;
-    source = all + static_cast<long long>(at.image) * shape.source_image +
-             static_cast<long long>(blockIdx.z) * shape.source_group;
+    bool is_there = number < shape.columns;
+    Position at(shape, is_there ? number : 0, pooled);
+    int h = at.down * shape.step_h + shape.first_h;
+    int w = at.across * shape.step_w + shape.first_w;
+    window = Window(h, w, shape.source_h, shape.source_w, is_there);
+    long long image = static_cast<long long>(at.image) * shape.source_image +
+                      static_cast<long long>(blockIdx.z) * shape.source_group;
+    first_pixel = source + (image + h * shape.source_w + w);
     load_entries(0);
     __syncthreads();
   }
@@ -144,24 +158,19 @@ struct Gathered {
     for (int i = 0; i < MINE; ++i) {
       int word = first + start + i * STEP;
       if constexpr (Sums::EACH == 1) {
-        bool inside;
-        const float* from = pixel(list[word], inside);
-        copy_words<4>(&slab.right[word][column], from, inside);
+        Entry entry = list[word];
+        copy_words<4>(&slab.right[word][column], first_pixel + entry.offset,
+                      window.has(entry));
       } else {
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
-          bool inside;
-          const float* from = pixel(list[2 * word + half], inside);
-          held[2 * i + half] = word_or_zero(from, inside);
+          Entry entry = list[2 * word + half];
+          held[2 * i + half] = word_or_zero(first_pixel + entry.offset,
+                                            window.has(entry), valid);
         }
       }
     }
     if (first + PART == WORDS) load_entries(number + 1);
-  }
-
-  __device__ __forceinline__ const float* pixel(Entry entry, bool& inside) const {
-    inside = entry.inside(h, w, high, wide);
-    return source + (inside ? origin + entry.offset : 0);
   }
 
   // Words that copies could not make.

@@ -8,11 +8,15 @@ struct MmaSums {
   float value[4];
 };
 
-#if defined(CUDA_HOST_EMULATION)
-
-__device__ inline float tf32_of(float x) {
-  return __uint_as_float(cuh_round_to_tf32(x));
+// To the nearest tf32, ties away from zero, once the instruction has dropped the bits
+// that tf32 has not. Infinities and NaN stay what they are.
+__device__ __forceinline__ float tf32_of(float x) {
+  unsigned bits = __float_as_uint(x);
+  if (fabsf(x) < __uint_as_float(0x7f800000u)) bits += 0x1000u;
+  return __uint_as_float(bits);
 }
+
+#if defined(CUDA_HOST_EMULATION)
 
 __device__ inline float halves_of(float low, float high) {
   _Float16 pair[2] = {static_cast<_Float16>(low), static_cast<_Float16>(high)};
@@ -33,13 +37,6 @@ NETSPEC_MMA(mma_half, cuh_mma_m16n8k16_f16)
 #undef NETSPEC_MMA
 
 #else
-
-// Rounded to the nearest tf32, ties away from zero.
-__device__ __forceinline__ float tf32_of(float x) {
-  unsigned bits;
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
-  return __uint_as_float(bits);
-}
 
 // Two numbers rounded to half, as one word; the first is its lower part.
 __device__ __forceinline__ float halves_of(float low, float high) {

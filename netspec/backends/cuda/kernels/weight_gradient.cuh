@@ -47,10 +47,10 @@ struct Correlated {
       for (int half = 0; half < 2; ++half)
         visit(
             [&](int i, const float* from, bool inside) {
-              held_left[2 * i + half] = word_or_zero(from, inside);
+              held_left[2 * i + half] = word_or_zero(from, inside, x);
             },
             [&](int i, const float* from, bool inside) {
-              held_right[2 * i + half] = word_or_zero(from, inside);
+              held_right[2 * i + half] = word_or_zero(from, inside, x);
             });
     }
   }
@@ -79,20 +79,18 @@ struct Correlated {
 #pragma unroll
     for (int i = 0; i < LEFT; ++i) {
       bool inside = position < end && line(i) < rows;
-      left(i, inside ? above + line(i) * plane : dy, inside);
+      left(i, above + line(i) * plane, inside);
     }
     int h = at.down * shape.step_h + shape.first_h;
     int w = at.across * shape.step_w + shape.first_w;
-    if (position >= end) h = BELOW;
-    // Not of h, which may be below.
-    int origin = (at.down * shape.step_h + shape.first_h) * shape.source_w + w;
-    const float* source =
-        x + (static_cast<long long>(at.image) * shape.source_image + origin);
+    Window window(h, w, shape.source_h, shape.source_w, position < end);
+    const float* first_pixel =
+        x + (static_cast<long long>(at.image) * shape.source_image +
+             h * shape.source_w + w);
 #pragma unroll
     for (int i = 0; i < RIGHT; ++i) {
       Entry entry = entries[line(i)];
-      bool inside = entry.inside(h, w, shape.source_h, shape.source_w);
-      right(i, inside ? source + entry.offset : x, inside);
+      right(i, first_pixel + entry.offset, window.has(entry));
     }
     position += PART;
     at.advance(shape, PART);
