@@ -3,6 +3,7 @@
 A blob is a handle.  ``blob.data`` is a view of the net's memory: what a pass computes
 appears in it, and what is written to it is computed with.  After a reshape the net has
 new memory; a view taken before keeps the old memory alive, with the values it had.
+Of a net on a GPU, see :mod:`netspec.pycaffe.mirror`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from netspec.errors import UsageError
 from netspec.net import Net as CoreNet
+from netspec.pycaffe.mirror import mirrors_of
 from netspec.pycaffe.store import Store
 from netspec.shapes import Shape, count, describe
 
@@ -111,12 +113,15 @@ class ParamBlob(Blob):
     @property
     def data(self) -> Array:  # type: ignore[override]
         """Values, a view of the net's memory."""
-        return self._core.param_blobs[self._index].data.reshape(self._shape)
+        return self._view(self._core.param_blobs[self._index].data)
 
     @property
     def diff(self) -> Array:  # type: ignore[override]
         """Gradients, likewise; a backward pass adds to them."""
-        return self._core.param_blobs[self._index].diff.reshape(self._shape)
+        return self._view(self._core.param_blobs[self._index].diff)
+
+    def _view(self, array: Array) -> Array:
+        return mirrors_of(self._core).view(array.reshape(self._shape), lasts=True)
 
     def reshape(self, *shape: int) -> None:
         """Accept the shape that it has.

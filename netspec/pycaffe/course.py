@@ -9,6 +9,7 @@ from netspec.graph import Node
 from netspec.layers.base import Run
 from netspec.layers.dummy_data import DummyData
 from netspec.net import Net as CoreNet
+from netspec.pycaffe.mirror import mirrors_of
 from netspec.solver.passes import PlainRunner, Runner
 
 Call = Callable[[int], Any]
@@ -45,13 +46,13 @@ class Course:
         runner, losses = runner or PlainRunner(), []
         for i in range(first, last + 1):
             node, run = self.core.forward_steps[i]
-            _call(self.before_forward, i)
+            self._call(self.before_forward, i)
             kept = _constants(node, run)
             runner.forward_step(self.core, node, run)
             for top, values in kept:
                 top[...] = values
             losses.append(_begin_loss(self.core, node, run))
-            _call(self.after_forward, i)
+            self._call(self.after_forward, i)
         return lambda: sum((loss() for loss in losses), 0.0)
 
     def backward(self, first: int, last: int, runner: Runner | None = None) -> None:
@@ -59,15 +60,16 @@ class Course:
         runner = runner or PlainRunner()
         for i in range(first, last - 1, -1):
             node, run = self.core.forward_steps[i]
-            _call(self.before_backward, i)
+            self._call(self.before_backward, i)
             if node.needs_backward:
                 runner.backward_step(self.core, node, run)
-            _call(self.after_backward, i)
+            self._call(self.after_backward, i)
 
-
-def _call(calls: list[Call], layer: int) -> None:
-    for call in calls:
-        call(layer)
+    def _call(self, calls: list[Call], layer: int) -> None:
+        if calls:
+            with mirrors_of(self.core).shown():
+                for call in calls:
+                    call(layer)
 
 
 def _begin_loss(core: CoreNet, node: Node, run: Run) -> Callable[[], float]:

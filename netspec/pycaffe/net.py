@@ -17,6 +17,7 @@ from netspec.pycaffe.arguments import Request, read_arguments
 from netspec.pycaffe.blob import Blob, NetBlob
 from netspec.pycaffe.course import Call, Course
 from netspec.pycaffe.faults import BadValueError
+from netspec.pycaffe.mirror import join_mirrors, mirrors_of
 from netspec.pycaffe.modes import python_allowed, settings
 from netspec.pycaffe.net_passes import NetPasses
 from netspec.pycaffe.store import Store
@@ -104,7 +105,7 @@ class Net(NetPasses):
 
     def clear_param_diffs(self) -> None:
         """Set every parameter's gradient to zero."""
-        with self._lock:
+        with self._lock, mirrors_of(self._core).in_step():
             self._core.clear_param_diffs()
 
     def set_input_arrays(self, data: Array, labels: Array) -> None:
@@ -145,7 +146,7 @@ class Net(NetPasses):
         Raises:
             DataError: the file is damaged, or a blob has another shape.
         """
-        with self._lock:
+        with self._lock, mirrors_of(self._core).in_step():
             return self._core.load(weights)
 
     def load_hdf5(self, weights: Path) -> Report:
@@ -165,6 +166,7 @@ class Net(NetPasses):
             )
         with self._lock:
             self._core.share_params(other._core)
+            join_mirrors(self._core, other._core)
 
     def save(self, path: Path) -> None:
         """Write net and weights to a caffemodel, whatever its name.
@@ -172,12 +174,12 @@ class Net(NetPasses):
         Raises:
             DataError: it cannot be written; what was there before is as it was.
         """
-        with self._lock:
+        with self._lock, mirrors_of(self._core).in_step():
             save_caffemodel(self._core, fspath(path))
 
     def save_hdf5(self, path: Path) -> None:
         """Write the weights to an HDF5 file; raises as :meth:`save`."""
-        with self._lock:
+        with self._lock, mirrors_of(self._core).in_step():
             save_hdf5(self._core, fspath(path))
 
 

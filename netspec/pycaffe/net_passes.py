@@ -11,6 +11,7 @@ import numpy as np
 from netspec.pycaffe import batching
 from netspec.pycaffe.course import Course
 from netspec.pycaffe.faults import BadValueError, unknown
+from netspec.pycaffe.mirror import mirrors_of
 from netspec.pycaffe.net_names import NetNames
 from netspec.pycaffe.store import Store
 from netspec.pycaffe.supply import Supply
@@ -122,16 +123,18 @@ class NetPasses(NetNames):
                 self._store.reshape(name, values.shape)
             self._store.settle(start, end)
             for name, values in taken.items():
-                self._store.data(name)[...] = values
+                self._store.put(name, values)
             self._core.begin_pass(iteration=self._passes)
             self._passes += 1
-            return self._course.forward(start, end)()
+            with mirrors_of(self._core).in_step():
+                return self._course.forward(start, end)()
 
     def _backward(self, start: int, end: int) -> None:
         """Run layers backward by number."""
         with self._lock:
             self._store.settle(last=start)
-            self._course.backward(start, end)
+            with mirrors_of(self._core).in_step():
+                self._course.backward(start, end)
 
     @property
     def _last(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from os import PathLike, fspath
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from netspec.net import Net as CoreNet
 from netspec.proto import SolverParameter
 from netspec.pycaffe.course import Course
 from netspec.pycaffe.logs import listen
+from netspec.pycaffe.mirror import join_mirrors, mirrors_of
 from netspec.pycaffe.modes import python_allowed, settings
 from netspec.pycaffe.net import Net
 from netspec.solver import Solver as CoreSolver
@@ -57,6 +59,9 @@ class Solver:
             listeners=[listen],
             allow_python=python_allowed(allow_python),
         )
+        self._mirrors = mirrors_of(core.net)
+        for test in core.test_nets:
+            join_mirrors(test, core.net)
         self.net = Net._around(core.net, core.feeds, self._lock)
         self.net._trained = True
         feeds = zip(core.test_nets, core.test_feeds)
@@ -87,7 +92,8 @@ class Solver:
         """
         with self._lock:
             self._settle()
-            self._core.step(iterations)
+            with self._mirrors.in_step():
+                self._core.step(iterations)
 
     def solve(self, resume_file: Path | None = None) -> None:
         """Train to max_iter, from a snapshot where one is given; raises as step."""
@@ -95,7 +101,8 @@ class Solver:
             if resume_file is not None:
                 self.restore(resume_file)
             self._settle()
-            self._core.solve()
+            with self._mirrors.in_step():
+                self._core.solve()
 
     def _settle(self) -> None:
         """Before training: let nets take up what programs have set."""
@@ -110,7 +117,7 @@ class Solver:
         Raises:
             DataError: they cannot be written; earlier ones are as they were.
         """
-        with self._lock:
+        with self._lock, self._mirrors.in_step():
             self._core.snapshot()
 
     def restore(self, state_file: Path) -> None:
@@ -119,7 +126,7 @@ class Solver:
         Raises:
             DataError: it is damaged, or belongs to another net or solver.
         """
-        with self._lock:
+        with self._lock, self._mirrors.in_step():
             self._core.restore(state_file)
 
     def apply_update(self) -> None:
@@ -127,7 +134,7 @@ class Solver:
 
         ``iter`` is not counted up.
         """
-        with self._lock:
+        with self._lock, self._mirrors.in_step():
             self._core.apply_update()
 
     def share_weights(self, net: Net) -> None:
@@ -143,16 +150,34 @@ class Solver:
             on_start: before the first forward pass.
             on_gradients_ready: when all gradients stand in the net, before the update.
         """
-        self._core.callbacks.append(_Callback(on_start, on_gradients_ready))
+        shown = self._mirrors.shown
+        self._core.callbacks.append(_Callback(on_start, on_gradients_ready, shown))
 
 
 class _Callback:
-    """Two functions as the solver wants them."""
+    """Two functions as the solver wants them.
+
+    Args:
+        shown: what they look at, they look at within it.
+    """
 
     def __init__(
-        self, on_start: Callable[[], Any], on_gradients_ready: Callable[[], Any]
+        self,
+        on_start: Callable[[], Any],
+        on_gradients_ready: Callable[[], Any],
+        shown: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        self.on_start, self.on_gradients_ready = on_start, on_gradients_ready
+        self._calls, self._shown = (on_start, on_gradients_ready), shown
+
+    def on_start(self) -> None:
+        """See :class:`netspec.solver.passes.Callback`."""
+        with self._shown():
+            self._calls[0]()
+
+    def on_gradients_ready(self) -> None:
+        """See :class:`netspec.solver.passes.Callback`."""
+        with self._shown():
+            self._calls[1]()
 
 
 class _Runner(PlainRunner):

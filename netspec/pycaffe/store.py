@@ -11,6 +11,7 @@ from netspec.errors import NetspecError, UsageError
 from netspec.net import Blob as CoreBlob
 from netspec.net import Net as CoreNet
 from netspec.pycaffe.faults import BadValueError
+from netspec.pycaffe.mirror import Mirrors, mirrors_of
 from netspec.shapes import describe
 
 Array = Any
@@ -31,13 +32,19 @@ class Store:
 
     def data(self, name: str) -> Array:
         """The values of a blob."""
-        return self._held(name).data
+        return self._mirrors.view(self._held(name).data)
+
+    def put(self, name: str, values: Array) -> None:
+        """Give a blob values of its shape."""
+        self._mirrors.push()
+        self.core.ops.feed(values, self.core.blobs[name].data)
+        self._mirrors.pull()
 
     def diff(self, name: str) -> Array:
         """The gradient of a blob; where the net has none, zeros of the same shape."""
         held = self._held(name)
         if held.diff is not None:
-            return held.diff
+            return self._mirrors.view(held.diff)
         spare = self._spare.get(name)
         if spare is None or spare.shape != held.shape:
             spare = self._spare[name] = np.zeros(held.shape, self.core.dtype)
@@ -60,12 +67,12 @@ class Store:
                 f"blob {name!r} is given the shape {describe(new)}.",
                 "An extent is at least 0.",
             )
-        old = self._held(name)
-        if new == old.shape:
+        if new == self._held(name).shape:
             return
+        old = self.data(name)
         data, diff = (np.zeros(new, self.core.dtype) for _ in range(2))
-        if data.size <= old.data.size:
-            data[...] = old.data.ravel()[: data.size].reshape(new)
+        if data.size <= old.size:
+            data[...] = old.ravel()[: data.size].reshape(new)
         self._waiting[name] = CoreBlob(data, diff)
 
     def settle(self, first: int = 0, last: int | None = None) -> None:
@@ -84,16 +91,34 @@ class Store:
         last = len(self.core.graph.nodes) - 1 if last is None else last
         if not self._waiting and last <= self._reach:
             return
+        self._mirrors.push()
         waiting, before = self._waiting, dict(self.core.blobs)
         tops = [top for node in self.core.graph.sources for top in node.tops]
-        inputs = {top: self._held(top) for top in tops}
+        inputs = {top: self._placed(self._held(top)) for top in tops}
         if waiting.keys() & inputs.keys() or last > self._reach:
             self._reach = self._take_up(inputs, last)
         self._waiting = {}
+        self._mirrors.forget()
         for name, blob in self.core.blobs.items():
             if name not in inputs:
                 _copy(before[name], blob)
+            elif name in waiting:
+                self._mirrors.adopt(blob.data, waiting[name].data)
         self._check_made(waiting, first)
+
+    @property
+    def _mirrors(self) -> Mirrors:
+        return mirrors_of(self.core)
+
+    def _placed(self, blob: CoreBlob) -> CoreBlob:
+        """A blob where the net computes: on its device, or as it is."""
+        ops = self.core.ops
+        if not (ops.runs_ahead and isinstance(blob.data, np.ndarray)):
+            return blob
+        arrays = [ops.zeros(blob.shape, self.core.dtype) for _ in range(2)]
+        ops.upload(blob.data, arrays[0])
+        ops.upload(blob.diff, arrays[1])
+        return CoreBlob(*arrays)
 
     def _take_up(self, inputs: Mapping[str, CoreBlob], last: int) -> int:
         """Reshape the net, or as in Caffe the layers of the coming pass alone where
