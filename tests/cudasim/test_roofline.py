@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 
 from tests.cudasim.offline import loops, nvrtc, sass
-from tools import access_census, roofline
+from tools import access_census
+from tools.roofline_model.devices import DEVICES
+from tools.roofline_model.predict import counted, predict
+from tools.roofline_model.tasks import Convolution, InnerProduct
 
 pytestmark = pytest.mark.usefixtures("compiler")
 
-A100, H100 = roofline.DEVICES
+A100, H100 = DEVICES
 # 64 channels to 128 filters: the least that fills a tile of 128 rows.
-TASK = roofline.Task("conv2_1", "forward", 64, 64, 128, 112)
+TASK = Convolution("conv2_1", "forward", 64, 64, 128, 112)
 
 
 @pytest.fixture(autouse=True)
@@ -33,19 +36,27 @@ def test_products_and_bytes_of_a_layer() -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "fp16"])
 def test_a_tile_has_no_bank_conflicts_and_wastes_little(precision: str) -> None:
-    own = roofline.counted(TASK, precision)
+    own = counted(TASK, precision)
     assert own.kernel == f"convolve_{precision}_128"
     assert own.conflicts / own.wavefronts < 0.02
     assert own.efficiency > 0.85
 
 
 def test_prediction_of_a_layer_in_tf32() -> None:
-    found = roofline.predict(TASK, "tf32", A100)
-    blocks, slabs = roofline.tiles_of(TASK, (128, 128))
-    assert (blocks, slabs) == (64 * 112 * 112 // 128, 36)
+    found = predict(TASK, "tf32", A100)
+    assert TASK.tile == (128, 128)
+    assert TASK.blocks(16) == (64 * 112 * 112 // 128, 36)
     assert found.needs["products"] == pytest.approx(found.bound)
     assert 0.6 < found.part <= 1.0
-    assert roofline.predict(TASK, "tf32", H100).part_reached > 0.6
+    assert predict(TASK, "tf32", H100).part_reached > 0.6
+
+
+def test_fully_connected_layers_are_bound_by_their_weights() -> None:
+    task = InnerProduct("fc7", "forward", 64, 4096, 4096)
+    found = predict(task, "tf32", A100)
+    assert found.bound == pytest.approx(task.bytes / A100.dram)
+    assert task.bytes == 4 * (4096 * 4096 + 2 * 64 * 4096)
+    assert 0.3 < found.part <= 1.0
 
 
 LOOPS = r"""

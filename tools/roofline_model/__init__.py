@@ -1,0 +1,1 @@
+"""The model behind tools/roofline.py: devices, products, counts, predictions."""

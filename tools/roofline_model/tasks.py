@@ -1,0 +1,216 @@
+"""The products of VGG-16, pass by pass: their tiles, and a sample of one tile."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import ceil, prod
+from typing import Any
+
+from netspec.backends.base import ConvolutionGeometry, Epilogue
+from tests.cudasim.standin import install
+
+with install():
+    from netspec.backends.cuda import products
+    from netspec.backends.cuda.convolution.implicit import COLUMNS, slabs_of_part
+
+Make = Callable[[tuple[int, ...]], Any]
+Tile = tuple[int, int]
+
+OPERATIONS = ("forward", "data", "weights")
+FLOAT = 4  # bytes
+# Name, channels, filters, size of the input.
+CONVOLUTIONS = (
+    ("conv1_1", 3, 64, 224),
+    ("conv1_2", 64, 64, 224),
+    ("conv2_1", 64, 128, 112),
+    ("conv2_2", 128, 128, 112),
+    ("conv3_1", 128, 256, 56),
+    ("conv3_2", 256, 256, 56),
+    ("conv4_1", 256, 512, 28),
+    ("conv4_2", 512, 512, 28),
+    ("conv5_1", 512, 512, 14),
+)
+INNER_PRODUCTS = (("fc6", 25088, 4096), ("fc7", 4096, 4096), ("fc8", 4096, 1000))
+SAMPLE = 512  # elements of an inner product's reduction in the sample
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """One pass of one layer.
+
+    *depth* is how many elements of the reduction a slab has.
+    """
+
+    layer: str
+    operation: str
+    batch: int
+    channels: int
+    filters: int
+
+    @property
+    @abstractmethod
+    def products(self) -> int:
+        """Multiplications that the layer is defined by."""
+
+    @property
+    @abstractmethod
+    def bytes(self) -> int:
+        """Of all arrays, once."""
+
+    @property
+    @abstractmethod
+    def tile(self) -> Tile:
+        """Rows and columns of the results of a block."""
+
+    @abstractmethod
+    def file(self, precision: str) -> str:
+        """The file of the kernel."""
+
+    @abstractmethod
+    def blocks(self, depth: int) -> tuple[int, int]:
+        """Blocks of the launch, and slabs of each."""
+
+    @abstractmethod
+    def run_sample(self, ops: Any, zeros: Make) -> None:
+        """Do the pass for a tile of results."""
+
+    @abstractmethod
+    def sample_slabs(self, depth: int, blocks: int) -> float:
+        """Slabs that the blocks of the sample summed, as full ones."""
+
+
+@dataclass(frozen=True)
+class Convolution(Task):
+    """3 × 3, stride 1, padded by 1."""
+
+    size: int
+
+    @property
+    def positions(self) -> int:
+        return self.batch * self.size**2
+
+    @property
+    def products(self) -> int:
+        return self.positions * self.channels * self.filters * 9
+
+    @property
+    def bytes(self) -> int:
+        data = self.positions * (self.channels + self.filters)
+        return FLOAT * (data + 9 * self.channels * self.filters)
+
+    @property
+    def tile(self) -> Tile:
+        rows = self.channels if self.operation == "data" else self.filters
+        return (128 if (rows - 1) % 128 >= 64 else 64), COLUMNS
+
+    def file(self, precision: str) -> str:
+        return "convolution" if precision == "fp32" else "convolution_tensor"
+
+    def blocks(self, depth: int) -> tuple[int, int]:
+        rows, columns = self.tile
+        if self.operation == "weights":
+            tiles = ceil(9 * self.channels / columns) * ceil(self.filters / rows)
+            slabs = ceil(self.positions / depth)
+            each = slabs_of_part(slabs, tiles)
+            return tiles * ceil(slabs / each), each
+        out, taps = self.filters, self.channels
+        if self.operation == "data":
+            out, taps = taps, out
+        tiles = ceil(self.positions / columns) * ceil(out / rows)
+        return tiles, ceil(9 * taps / depth)
+
+    def _geometry(self) -> ConvolutionGeometry:
+        """One tile: all channels, the real width, rows above and below as inside."""
+        rows, width = self.tile[0], min(self.size, COLUMNS)
+        high = self._high()
+        channels, filters, pad, size = self.channels, rows, (0, 1), (high + 2, width)
+        if self.operation == "data":
+            channels, filters, pad, size = rows, self.filters, (2, 1), (high, width)
+        if self.operation == "weights":  # 9 taps of 14 channels are a tile's columns
+            channels, size = min(self.channels, 14), (max(4, 2 * high) + 2, width)
+        window = (3, 3), (1, 1), pad, (1, 1)
+        return ConvolutionGeometry(1, channels, filters, size, *window)
+
+    def _high(self) -> int:
+        return max(1, COLUMNS // min(self.size, COLUMNS))
+
+    def run_sample(self, ops: Any, zeros: Make) -> None:
+        own = self._geometry()
+        x = zeros((1, own.channels, *own.input))
+        w = zeros((own.filters, own.channels, 3, 3))
+        y = zeros((1, own.filters, *own.output))
+        if self.operation == "forward":
+            ops.convolution_forward(x, w, None, y, own, Epilogue())
+        elif self.operation == "data":
+            ops.convolution_backward_data(y, w, x, own)
+        else:
+            ops.convolution_backward_weights(x, y, w, own)
+
+    def sample_slabs(self, depth: int, blocks: int) -> float:
+        own = self._geometry()
+        if self.operation == "weights":
+            return blocks * ceil(prod(own.output) / depth)
+        taps = own.filters if self.operation == "data" else own.channels
+        filled = self._high() * min(self.size, COLUMNS) / COLUMNS
+        return blocks * ceil(9 * taps / depth) * filled
+
+
+@dataclass(frozen=True)
+class InnerProduct(Task):
+    """A fully connected layer, on tensor cores."""
+
+    @property
+    def products(self) -> int:
+        return self.batch * self.channels * self.filters
+
+    @property
+    def bytes(self) -> int:
+        data = self.batch * (self.channels + self.filters)
+        return FLOAT * (data + self.channels * self.filters)
+
+    @property
+    def tile(self) -> Tile:
+        return products.ROWS, products.COLUMNS
+
+    def file(self, precision: str) -> str:
+        return "gemm_tensor"
+
+    def blocks(self, depth: int) -> tuple[int, int]:
+        rows, columns, length = {
+            "forward": (self.batch, self.filters, self.channels),
+            "data": (self.batch, self.channels, self.filters),
+            "weights": (self.filters, self.channels, self.batch),
+        }[self.operation]
+        tiles = ceil(rows / self.tile[0]) * ceil(columns / self.tile[1])
+        slabs = ceil(length / depth)
+        each = slabs_of_part(slabs, tiles)
+        return tiles * ceil(slabs / each), min(each, slabs)
+
+    def run_sample(self, ops: Any, zeros: Make) -> None:
+        rows, columns = self.tile
+        if self.operation == "forward":
+            x, w, y = (rows, SAMPLE), (columns, SAMPLE), (rows, columns)
+            ops.inner_product_forward(zeros(x), zeros(w), zeros((columns,)), zeros(y))
+        elif self.operation == "data":
+            dy, w, dx = (rows, SAMPLE), (SAMPLE, columns), (rows, columns)
+            ops.inner_product_backward_data(zeros(dy), zeros(w), zeros(dx))
+        else:
+            x, dy, dw = (SAMPLE, columns), (SAMPLE, rows), (rows, columns)
+            ops.inner_product_backward_weights(zeros(x), zeros(dy), zeros(dw), None)
+
+    def sample_slabs(self, depth: int, blocks: int) -> float:
+        return SAMPLE / depth
+
+
+def tasks(batch: int, precision: str) -> Iterator[Task]:
+    """All passes; inner products of float32 are cuBLAS's."""
+    for layer, channels, filters, size in CONVOLUTIONS:
+        for operation in OPERATIONS:
+            if (layer, operation) != ("conv1_1", "data"):
+                yield Convolution(layer, operation, batch, channels, filters, size)
+    if precision != "fp32":
+        for layer, channels, filters in INNER_PRODUCTS:
+            for operation in OPERATIONS:
+                yield InnerProduct(layer, operation, batch, channels, filters)
