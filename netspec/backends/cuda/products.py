@@ -22,6 +22,7 @@ Array = Any
 KERNELS = KernelFile("gemm_tensor")
 THREADS, ROWS, COLUMNS = 128, 64, 128  # of a tile
 SLAB = {"tf32": 16, "fp16": 32}  # elements of the reduction
+BLOCKS = 264  # two for each processor of the largest devices
 MOST = 2**31 - 1  # elements of a matrix that kernels can address
 
 
@@ -61,7 +62,7 @@ def _rounded(a: Array, b: Array, c: Array, which: str, precision: str) -> Array:
     length = a.shape[0 if which == "tn" else 1]
     tiles = -(-columns // COLUMNS), -(-rows // ROWS)
     slabs = -(-length // SLAB[precision])
-    each = slabs_of_part(slabs, tiles[0] * tiles[1])
+    each = slabs_of_part(slabs, tiles[0] * tiles[1], BLOCKS)
     count = -(-slabs // each)
     parts = cupy.empty((count, rows, columns), cupy.float32)
     numbers = (rows, columns, length, a.shape[1], b.shape[1], each)

@@ -15,7 +15,9 @@ KERNELS = KernelFile("channels")
 WARPS = 8  # of a block, as channels.cu has them
 RUN = 2048  # positions that a warp sums at a time
 BLOCKS = 512  # that fill any device
-TILES = 264  # the same, of products: two for each processor of the largest devices
+# Of a weights' gradient: eight for each processor of the largest devices, so that the
+# last ones leave few idle. Their sums take 64 KiB each.
+TILES = 1056
 LEAST_SLABS = 8  # of a part
 
 
@@ -61,11 +63,11 @@ def sum_parts(parts: Array, total: Array) -> None:
     KERNELS.over("sum_parts", total.size, args)
 
 
-def slabs_of_part(slabs: int, tiles: int) -> int:
-    """How a long sum is cut into parts, so that *tiles* of them keep a device busy.
+def slabs_of_part(slabs: int, tiles: int, wanted: int = TILES) -> int:
+    """How a long sum is cut into parts, so that *tiles* of them are *wanted* blocks.
 
     Returns:
         Slabs of one part: a function of the shapes, so that sums have one order.
     """
-    parts = max(1, TILES // tiles)
+    parts = max(1, wanted // tiles)
     return max(LEAST_SLABS, -(-slabs // parts))

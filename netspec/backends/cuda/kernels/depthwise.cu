@@ -19,7 +19,7 @@ extern "C" __global__ void __launch_bounds__(256, 4)
   int h = at.down * shape.step_h + shape.first_h;
   int w0 = at.across * shape.step_w + shape.first_w;
   int origin = h * shape.source_w + w0;
-  Window window(h, w0, shape.source_h, shape.source_w, true);
+  Window window(h, w0, shape.source_h, shape.source_w);
   int out_h = at.down * shape.out_step_h + shape.out_first_h;
   int out_w = at.across * shape.out_step_w + shape.out_first_w;
   Epilogue finish{bias, terms, filters, flags};
@@ -58,7 +58,7 @@ extern "C" __global__ void __launch_bounds__(256)
   for (; position < end; position += static_cast<int>(blockDim.x)) {
     int h = at.down * shape.step_h + shape.first_h;
     int w = at.across * shape.step_w + shape.first_w;
-    if (Window(h, w, shape.source_h, shape.source_w, true).has(entry)) {
+    if (Window(h, w, shape.source_h, shape.source_w).has(entry)) {
       const float* source = x + static_cast<long long>(at.image) * shape.source_image +
                             static_cast<long long>(group) * shape.source_group;
       long long above = static_cast<long long>(at.image) * filters + filter;

@@ -50,11 +50,17 @@ struct Window {
 
   unsigned from_first, to_last;
 
-  __device__ __forceinline__ Window(int h, int w, int high, int wide, bool is_there) {
-    from_first = is_there ? (static_cast<unsigned>(h) << 16) + w + SIGNS : 0;
-    to_last = is_there
-                  ? (static_cast<unsigned>(high - 1 - h) << 16) + (wide - 1 - w) + SIGNS
-                  : 0;
+  // Of nothing.
+  __device__ __forceinline__ Window() : from_first(0), to_last(0) {}
+
+  __device__ __forceinline__ Window(int h, int w, int high, int wide)
+      : from_first((static_cast<unsigned>(h) << 16) + w + SIGNS),
+        to_last((static_cast<unsigned>(high - 1 - h) << 16) + (wide - 1 - w) + SIGNS) {}
+
+  // From another first pixel, so many rows << 16 and columns further on.
+  __device__ __forceinline__ void move(int pixels) {
+    from_first += pixels;
+    to_last -= pixels;
   }
 
   __device__ __forceinline__ bool has(const Entry& entry) const {
@@ -128,7 +134,7 @@ struct Gathered {
   __device__ __forceinline__ Gathered(const float* source, const Entry* list,
                                       const Shape& shape, bool pooled,
                                       Entry (*buffer)[ELEMENTS])
-      : valid(source), table(list), entries(buffer), window(0, 0, 0, 0, false) {
+      : valid(source), table(list), entries(buffer) {
     column = static_cast<int>(threadIdx.x) % Sums::COLUMNS;
     start = static_cast<int>(threadIdx.x) / Sums::COLUMNS;
     int number = static_cast<int>(blockIdx.x) * Sums::COLUMNS + column;
@@ -136,7 +142,7 @@ struct Gathered {
     Position at(shape, is_there ? number : 0, pooled);
     int h = at.down * shape.step_h + shape.first_h;
     int w = at.across * shape.step_w + shape.first_w;
-    window = Window(h, w, shape.source_h, shape.source_w, is_there);
+    if (is_there) window = Window(h, w, shape.source_h, shape.source_w);
     long long image = static_cast<long long>(at.image) * shape.source_image +
                       static_cast<long long>(blockIdx.z) * shape.source_group;
     first_pixel = source + (image + h * shape.source_w + w);

@@ -7,6 +7,25 @@
 
 #include "implicit.cuh"
 
+// How far it is from one position to the next, in the values of dy and x and for a
+// Window: to the next in a line, line and image.
+struct Strides {
+  int wide, high;
+  int pixel, pixel_line, pixel_image;
+  int window, window_line, window_image;
+  int dy_image;
+
+  __device__ __forceinline__ void set(const Shape& shape, int groups) {
+    wide = shape.wide, high = shape.high;
+    pixel = window = PART * shape.step_w;
+    pixel_line = shape.step_h * shape.source_w - wide * shape.step_w;
+    pixel_image = shape.source_image - high * shape.step_h * shape.source_w;
+    window_line = (shape.step_h << 16) - wide * shape.step_w;
+    window_image = -((high * shape.step_h) << 16);
+    dy_image = (groups * shape.rows - 1) * high * wide;
+  }
+};
+
 // Both operands. Eight neighbouring threads take eight neighbouring positions of one
 // filter, or of one column, so that they read whole sectors.
 template <class Sums>
@@ -15,13 +34,14 @@ struct Correlated {
   static constexpr int LEFT = Sums::ROWS / LINES, RIGHT = Sums::COLUMNS / LINES;
   static constexpr int HELD = Sums::EACH == 1 ? 0 : Sums::EACH;
 
-  const float *dy, *x;   // of the first row, and of the group
+  const Strides& strides;
   const Entry* entries;  // of the block's columns
-  const Shape& shape;
-  int image;  // values of dy in one image
-  int rows;   // of the block
-  int position, end;
-  Position at;  // this thread's next position
+  const float* valid;    // any address
+  // Of this thread's next position: dy of the first row, x of the first tap.
+  const float *above, *pixel;
+  Window window;
+  int position, end, down, across;
+  int rows, plane;  // of the block; values of dy from one to the next
   float held_left[LEFT * HELD + 1], held_right[RIGHT * HELD + 1];
 
   static __device__ __forceinline__ int lane() {
@@ -47,10 +67,10 @@ struct Correlated {
       for (int half = 0; half < 2; ++half)
         visit(
             [&](int i, const float* from, bool inside) {
-              held_left[2 * i + half] = word_or_zero(from, inside, x);
+              held_left[2 * i + half] = word_or_zero(from, inside, valid);
             },
             [&](int i, const float* from, bool inside) {
-              held_right[2 * i + half] = word_or_zero(from, inside, x);
+              held_right[2 * i + half] = word_or_zero(from, inside, valid);
             });
     }
   }
@@ -73,27 +93,32 @@ struct Correlated {
   // Call the two with what meets this thread's position, and go on to its next.
   template <class Left, class Right>
   __device__ __forceinline__ void visit(Left left, Right right) {
-    int plane = shape.high * shape.wide;
-    const float* above = dy + static_cast<long long>(at.image) * image +
-                         at.down * shape.wide + at.across;
+    bool is_there = position < end;
 #pragma unroll
-    for (int i = 0; i < LEFT; ++i) {
-      bool inside = position < end && line(i) < rows;
-      left(i, above + line(i) * plane, inside);
-    }
-    int h = at.down * shape.step_h + shape.first_h;
-    int w = at.across * shape.step_w + shape.first_w;
-    Window window(h, w, shape.source_h, shape.source_w, position < end);
-    const float* first_pixel =
-        x + (static_cast<long long>(at.image) * shape.source_image +
-             h * shape.source_w + w);
+    for (int i = 0; i < LEFT; ++i)  // rows beyond the last repeat it, for nothing
+      left(i, above + min(line(i), rows - 1) * plane, is_there);
+    Window there = is_there ? window : Window();
 #pragma unroll
     for (int i = 0; i < RIGHT; ++i) {
       Entry entry = entries[line(i)];
-      right(i, first_pixel + entry.offset, window.has(entry));
+      right(i, pixel + entry.offset, there.has(entry));
     }
-    position += PART;
-    at.advance(shape, PART);
+    advance();
+  }
+
+  __device__ __forceinline__ void advance() {
+    position += PART, across += PART;
+    above += PART, pixel += strides.pixel;
+    window.move(strides.window);
+    while (across >= strides.wide) {
+      across -= strides.wide;
+      pixel += strides.pixel_line;
+      window.move(strides.window_line);
+      if (++down < strides.high) continue;
+      down = 0;
+      above += strides.dy_image, pixel += strides.pixel_image;
+      window.move(strides.window_image);
+    }
   }
 };
 
@@ -145,23 +170,32 @@ __device__ __forceinline__ void correlate(const float* x, const float* dy,
   int start = part * slabs * WORDS * Sums::EACH;
   int end = min(start + slabs * WORDS * Sums::EACH, shape.columns);
   int position = start + static_cast<int>(threadIdx.x) % PART;
-  int row = static_cast<int>(blockIdx.y) * Sums::ROWS;
-  int plane = shape.high * shape.wide;
-  int filter = group * shape.rows + row;
-  Sums sums;
-  Correlated<Sums> operands{
-      dy + static_cast<long long>(filter) * plane,
-      x + static_cast<long long>(group) * shape.source_group,
-      entries,
-      shape,
-      groups * shape.rows * plane,
-      shape.rows - row,
-      position,
-      end,
-      Position(shape, position, false),
-      {},
-      {}};
+  Position at(shape, position, false);
+  int row = static_cast<int>(blockIdx.y) * Sums::ROWS, plane = shape.high * shape.wide;
+  int h = at.down * shape.step_h + shape.first_h;
+  int w = at.across * shape.step_w + shape.first_w;
+  long long filter = static_cast<long long>(at.image) * groups * shape.rows +
+                     group * shape.rows + row;
+  long long image = static_cast<long long>(at.image) * shape.source_image +
+                    static_cast<long long>(group) * shape.source_group;
+  __shared__ Strides strides;
+  if (threadIdx.x == 0) strides.set(shape, groups);
+  Correlated<Sums> operands{strides,
+                            entries,
+                            x,
+                            dy + (filter * plane + at.down * shape.wide + at.across),
+                            x + (image + h * shape.source_w + w),
+                            Window(h, w, shape.source_h, shape.source_w),
+                            position,
+                            end,
+                            at.down,
+                            at.across,
+                            shape.rows - row,
+                            plane,
+                            {},
+                            {}};
   __syncthreads();
+  Sums sums;
   sum_slabs(sums, operands, slabs);
   sums.store(StoredPart<Sums>{target, shape.rows, elements});
 }
