@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from itertools import chain, tee
-from typing import Any
+from typing import Any, Self
 
 from netspec.data.feeds import Feeds
 from netspec.data.prefetch import Prefetcher, Range, batches
@@ -13,17 +12,37 @@ from netspec.data.prefetch import Prefetcher, Range, batches
 Rows = Mapping[str, Any]
 
 
-@contextmanager
-def read_ahead(feeds: Feeds, ranges: Iterable[Range]) -> Iterator[Iterator[Rows]]:
-    """The samples of *ranges*, in order, by top; read ahead from other threads."""
-    with ExitStack() as stack:
+class ReadAhead:
+    """The samples of *ranges*, in order, by top; read ahead from other threads.
+
+    A context, which ends those threads.  Where one is forgotten instead, nothing waits
+    for them: the collector of garbage may run in any thread, at any moment, even while
+    that thread starts or ends another.
+    """
+
+    def __init__(self, feeds: Feeds, ranges: Iterable[Range]) -> None:
         every = list(feeds.by_layer.values())
-        streams = [
-            stack.enter_context(Prefetcher(feed, copy))
-            for feed, copy in zip(every, tee(ranges, max(1, len(every))))
-        ]
-        tops = [top for feed in every for top in feed.tops]
-        yield (dict(zip(tops, chain(*parts))) for parts in zip(*streams))
+        copies = tee(ranges, max(1, len(every)))
+        self._streams = [Prefetcher(feed, copy) for feed, copy in zip(every, copies)]
+        self._tops = [top for feed in every for top in feed.tops]
+        self._rows = zip(*self._streams)
+
+    def __iter__(self) -> Iterator[Rows]:
+        return self
+
+    def __next__(self) -> Rows:
+        return dict(zip(self._tops, chain(*next(self._rows))))
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        for stream in self._streams:
+            stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 Course = Callable[[int, int], Iterator[Range]]  # what is read from a range on
@@ -41,8 +60,7 @@ class Stream:
 
     def __init__(self, feeds: Feeds, course: Course = batches) -> None:
         self._feeds, self._course = feeds, course
-        self._stack = ExitStack()
-        self._rows: Iterator[Rows] = iter(())
+        self._rows = ReadAhead(feeds, ())
         self._expected: Iterator[Range] = iter(())
 
     def read(self, first: int, count: int) -> Rows:
@@ -53,10 +71,10 @@ class Stream:
             self.close()
             ahead, self._expected = tee(self._course(first, count))
             next(self._expected)
-            self._rows = self._stack.enter_context(read_ahead(self._feeds, ahead))
+            self._rows = ReadAhead(self._feeds, ahead)
         return next(self._rows)
 
     def close(self) -> None:
         """Stop reading ahead."""
         self._expected = iter(())
-        self._stack.close()
+        self._rows.close()

@@ -19,7 +19,7 @@ from netspec.errors import LabelError, SpecError
 from netspec.graph.batch import with_batch
 from netspec.net import Net
 from netspec.solver.events import Output
-from netspec.solver.feeding import Rows, read_ahead
+from netspec.solver.feeding import ReadAhead, Rows
 from netspec.solver.outputs import OutputSum, Packing, Values, values_of
 from netspec.solver.shards import batch_of
 from netspec.sync import Local, Synchronizer
@@ -93,24 +93,28 @@ class Test:
         start = time.perf_counter()
         ranges = list(self._ranges(number))
         outputs, loss = OutputSum(self.net.graph, self._by_row(ranges)), 0.0
-        for (_, rows), (found, of_batch) in zip(ranges, self._results(ranges)):
-            loss += rows * of_batch
-            outputs.add(found, rows)
+        with ReadAhead(self.feeds, ranges[self._sync.rank :: self._sync.size]) as ahead:
+            for (_, rows), (found, of_batch) in zip(
+                ranges, self._results(ranges, ahead)
+            ):
+                loss += rows * of_batch
+                outputs.add(found, rows)
         images = sum(rows for _, rows in ranges)
         seconds = time.perf_counter() - start
         means = outputs.summed(images)
         return Scores(means, loss / images, images, seconds, self.whole_set)
 
-    def _results(self, ranges: list[Range]) -> Iterator[tuple[Values, float]]:
+    def _results(
+        self, ranges: list[Range], ahead: Iterator[Rows]
+    ) -> Iterator[tuple[Values, float]]:
         """Outputs and loss of every batch, in order, whichever rank it was."""
         rank, size = self._sync.rank, self._sync.size
-        with read_ahead(self.feeds, ranges[rank::size]) as stream:
-            own = map(self._run, ranges[rank::size], _or_nothing(stream, self.feeds))
-            if size == 1:
-                yield from own
-                return
-            for first in range(0, len(ranges), size):
-                yield from self._exchange(own, min(size, len(ranges) - first))
+        own = map(self._run, ranges[rank::size], _or_nothing(ahead, self.feeds))
+        if size == 1:
+            yield from own
+            return
+        for first in range(0, len(ranges), size):
+            yield from self._exchange(own, min(size, len(ranges) - first))
 
     def _exchange(
         self, own: Iterator[tuple[Values, float]], batches: int
