@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from netspec.net import Net
 from netspec.solver.running import Runner
@@ -68,22 +69,49 @@ class Overlap:
         self._net, self._sync, self._tree = net, sync, tree
         self.buckets = cut_buckets(net)
 
-    def backward(self, runner: Runner, then: Callable[[slice], None]) -> None:
-        """Run backward; *then* is called with each bucket that is summed."""
+    def backward(
+        self, runner: Runner, then: Callable[[slice], None], updates: bool
+    ) -> None:
+        """Run backward.
+
+        Args:
+            then: called with each stretch of the arena that is summed: each bucket, or
+                where it *updates* the weights, this rank's own part of each.
+        """
         waiting = list(reversed(self.buckets))
-        self._begin(waiting, -1, then)
+        self._begin(waiting, -1, then, updates)
         for k, (node, run) in enumerate(self._net.backward_steps):
             runner.backward_step(self._net, node, run)
-            self._begin(waiting, k, then)
+            self._begin(waiting, k, then, updates)
 
-    def skip(self, then: Callable[[slice], None]) -> None:
+    def skip(self, then: Callable[[slice], None], updates: bool) -> None:
         """Take part in the sums without a gradient: this one is not finite."""
-        self._begin(list(reversed(self.buckets)), len(self._net.backward_steps), then)
+        end = len(self._net.backward_steps)
+        self._begin(list(reversed(self.buckets)), end, then, updates)
 
     def _begin(
-        self, waiting: list[Bucket], step: int, then: Callable[[slice], None]
+        self,
+        waiting: list[Bucket],
+        step: int,
+        then: Callable[[slice], None],
+        updates: bool,
     ) -> None:
+        arena = self._net.arena
         while waiting and waiting[-1].ready <= step:
             at = waiting.pop().slice
             self._tree.complete(at)
-            self._sync.begin(self._net.arena.diff[at], partial(then, at))
+            summed = partial(_within, at, then)
+            self._sync.begin(
+                arena.diff[at], summed, arena.data[at] if updates else None
+            )
+
+    def complete(self, history: Any) -> None:
+        """Give all ranks all of an array of the arena's layout, of which each has
+        filled what it has updated."""
+        for bucket in self.buckets:
+            self._sync.complete(history[bucket.slice])
+
+
+def _within(at: slice, then: Callable[[slice], None], part: slice) -> None:
+    """Call with a part of a stretch."""
+    then(slice(at.start + part.start, at.start + part.stop))

@@ -51,6 +51,7 @@ class Keeper:
         seed: the seed in use.
         emit: told what happens.
         sync: the other ranks: rank 0 writes and reads for all.
+        gather: has the histories complete; called by all ranks.
         average: the solver's own mean of the weights, if it keeps one.
     """
 
@@ -63,6 +64,7 @@ class Keeper:
         seed: int,
         emit: Callable[[Event], None],
         sync: Synchronizer,
+        gather: Callable[[], None],
         average: Average | None = None,
     ) -> None:
         self.prefix = prefix_of(solver)
@@ -70,7 +72,7 @@ class Keeper:
         self._last_at = -1
         self._message, self._net, self._seed = solver.message, net, seed
         self._histories, self._progress, self._emit = histories, progress, emit
-        self._sync, self._average = sync, average
+        self._sync, self._gather, self._average = sync, gather, average
         filtered = filter_net(net.spec, *net.state)
         self._course = course_digest(filtered.message, solver.message)
         self._preprocess = preprocess_of_net(net.spec, net.state, net.graph.blobs)
@@ -86,6 +88,7 @@ class Keeper:
             DataError: a file cannot be written; earlier snapshots are as they were.
             DivergedError: the weights are not finite.
         """
+        self._gather()
         now = self._progress.iteration
         kept = [i for i in self._progress.kept if i < now] + [now]
         keep = self._message.snapshot_keep or len(kept)
@@ -124,6 +127,7 @@ class Keeper:
 
     def write_best(self) -> None:
         """Write PREFIX_best in place of the one before it; raises as :meth:`write`."""
+        self._gather()
         files, now = best(self.prefix, self._message), self._progress.iteration
         if self._sync.rank:
             return

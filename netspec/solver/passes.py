@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,9 @@ class Passes:
 
         Args:
             update: where there are several ranks, called with each stretch of the
-                arena as soon as its gradient is complete; on another thread.
+                arena that this rank is to step, as soon as its gradient is complete, on
+                another thread; all ranks get the weights, and :meth:`complete` what
+                else was written.
         """
         tally = self._begin(iteration, clock)
         shown: dict[int, Values] = {}
@@ -185,16 +188,23 @@ class Passes:
                 update(part)
 
         busy = self.sync.busy
-        self.sync.begin(tally.values, lambda: None)  # the others' losses come first
+        self.sync.begin(tally.values, lambda _: None)  # the others' losses come first
         if own:
-            clock.time("backward", self._overlap.backward, self.runner, then)
+            backward = self._overlap.backward
+            clock.time("backward", backward, self.runner, then, update is not None)
         else:
-            self._overlap.skip(then)
+            self._overlap.skip(then, update is not None)
         clock.time("wait", self.sync.finish)
         clock.add("communication", self.sync.busy - busy)
         if tally.finite:
             self._statistics.exchange()
         return update is not None
+
+    def complete(self, history: Any) -> None:
+        """Give all ranks all of an array of the arena's layout, of which each has
+        written what *update* was called with."""
+        if self._overlap:
+            self._overlap.complete(history)
 
     def spent(self, seconds: Mapping[str, float]) -> None:
         """Note where an iteration's time went, to tell the other ranks."""

@@ -85,7 +85,8 @@ class Solver:
     Attributes:
         net: the training net, built for one shard of its batch.
         parameters: the solver's message.
-        histories: arrays of the arena's layout, as many as the solver type keeps.
+        histories: arrays of the arena's layout, as many as the solver type keeps; of
+            several ranks each may have only the part that it updates, until a snapshot.
         average: the mean of the weights that ``ema_decay`` asks for, or None.
         listeners: may be added to at any time.
         passes: how one iteration's gradient is computed.
@@ -129,6 +130,7 @@ class Solver:
         self._losses: deque[float] = deque(maxlen=spec.message.average_loss)
         self._untold: deque[_Untold] = deque()
         self._started = self._warned = False
+        self._parted = False  # whether each rank has its own part of the histories
         self._wish = Wish.NONE
         self._assemble()
         if resume is None or not self.restore(resume):
@@ -155,6 +157,7 @@ class Solver:
             self._settings.seed,
             self._emit,
             sync,
+            self._gather_histories,
             self.average,
         )
         self._debug = TellingRunner(self._emit) if message.debug_info else None
@@ -243,6 +246,7 @@ class Solver:
         self.net.ops.use()
         if self.average:
             self.average.begin()
+        self._gather_histories()
         self._make_update(self.rate).whole()
         if self.average:
             self.average.update()
@@ -277,6 +281,7 @@ class Solver:
         """
         self._untold.clear()
         found = self._keeper.restore(path)
+        self._parted = self._parted and not found
         if found:
             self._examiner.forget()
             self._losses.clear()
@@ -390,18 +395,27 @@ class Solver:
         except LabelError as error:
             sample = now * self.passes.images + error.row
             raise error.found_in(self.feeds.describe(sample)) from None
+        self._parted |= done.updated
         if not self.net.ops.runs_ahead:
             self._check_loss(now, done.loss())
         for callback in self.callbacks:
             callback.on_gradients_ready()
         if self._may_step(now):
             if not done.updated:
+                self._gather_histories()
                 clock.time("update", update.whole)
             if self.average:
                 clock.time("update", self.average.update)
         if self._debug:
             self._debug.updated(self.net)
         return done
+
+    def _gather_histories(self) -> None:
+        """Have all of the histories on every rank; all ranks call it alike."""
+        if self._parted:
+            for history in self.histories:
+                self.passes.complete(history)
+        self._parted = False
 
     def _may_step(self, now: int) -> bool:
         """Whether the gradient is finite, where the numbers of FP16 may overflow."""

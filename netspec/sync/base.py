@@ -31,12 +31,20 @@ class Synchronizer(Protocol):
     def reduce(self, bucket: Array) -> None:
         """Replace *bucket* (contiguous, 1-D) by its sum over the ranks, on all."""
 
-    def begin(self, bucket: Array, then: Callable[[], None]) -> None:
+    def begin(
+        self, bucket: Array, then: Callable[[slice], None], result: Array | None = None
+    ) -> None:
         """Start :meth:`reduce` of a bucket, and go on; buckets are summed in order.
 
-        Nobody may touch the bucket until *then* is called, once it is summed, which
-        may happen on another thread.
+        Nobody may touch the bucket until *then* is called, with the part of it that is
+        summed, which may happen on another thread.  That is all of it, or where there
+        is a *result*, an array as long, a part that is this rank's own: *then* fills
+        the same part of *result*, and all ranks have all of that in the end.
         """
+
+    def complete(self, values: Array) -> None:
+        """Give all ranks all of *values*, of which each has the part that is its own in
+        a *result* as long."""
 
     def finish(self) -> None:
         """Wait for all that was begun; raises what went wrong with it."""

@@ -21,9 +21,14 @@ class Local:
     def reduce(self, bucket: Array) -> None:
         """The sum over one rank."""
 
-    def begin(self, bucket: Array, then: Callable[[], None]) -> None:
+    def begin(
+        self, bucket: Array, then: Callable[[slice], None], result: Array | None = None
+    ) -> None:
         """The sum over one rank, complete at once."""
-        then()
+        then(slice(0, len(bucket)))
+
+    def complete(self, values: Array) -> None:
+        """They are complete."""
 
     def finish(self) -> None:
         """Nothing is under way."""

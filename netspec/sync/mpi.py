@@ -20,7 +20,7 @@ import numpy as np
 from netspec.errors import DeviceError, NetspecError, UsageError
 from netspec.sync.background import Background
 from netspec.sync.base import Array
-from netspec.sync.doubling import reduce_tree
+from netspec.sync.doubling import reduce_tree, share_parts
 from netspec.sync.launchers import announce, announce_end
 from netspec.sync.pulse import Activity, Launcher, Pulse
 
@@ -131,14 +131,20 @@ class Mpi:
         with Activity(self._pulse):
             self._port.reduce(bucket)
 
-    def begin(self, bucket: Array, then: Callable[[], None]) -> None:
+    def begin(
+        self, bucket: Array, then: Callable[[slice], None], result: Array | None = None
+    ) -> None:
         """See :class:`netspec.sync.Synchronizer`."""
 
         def job() -> None:
-            self._own_port.reduce(bucket)
-            then()
+            self._own_port.reduce(bucket, then, result)
 
         self._background.do(job)
+
+    def complete(self, values: Array) -> None:
+        """See :class:`netspec.sync.Synchronizer`."""
+        with Activity(self._pulse):
+            share_parts(self._port, values)
 
     def finish(self) -> None:
         """See :class:`netspec.sync.Synchronizer`."""
@@ -201,12 +207,17 @@ class _MpiPort:
         self.rank, self.size = comm.rank, comm.size
         self._spare = np.empty(0, np.uint8)
 
-    def reduce(self, bucket: Array) -> None:
-        """Sum *bucket* over the ranks."""
+    def reduce(
+        self,
+        bucket: Array,
+        then: Callable[[slice], None] = lambda part: None,
+        result: Array | None = None,
+    ) -> None:
+        """See :func:`netspec.sync.doubling.reduce_tree`."""
         if self._spare.nbytes < bucket.nbytes:
             self._spare = np.empty(bucket.nbytes, np.uint8)
         spare = self._spare[: bucket.nbytes].view(bucket.dtype)
-        reduce_tree(self, bucket, spare)
+        reduce_tree(self, bucket, spare, then, result)
 
     def send(self, partner: int, values: Array) -> None:
         """See :class:`netspec.sync.doubling.Port`."""

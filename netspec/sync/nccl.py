@@ -17,7 +17,7 @@ import numpy as np
 
 from netspec.errors import DeviceError, UsageError
 from netspec.sync.base import Array, Synchronizer
-from netspec.sync.doubling import reduce_tree
+from netspec.sync.doubling import reduce_tree, share_parts
 from netspec.sync.messages import share_bytes
 
 _ID_BYTES = 128
@@ -97,17 +97,26 @@ class Nccl:
         with self._beside(), self._stream:
             self._port.reduce(bucket)
 
-    def begin(self, bucket: Array, then: Callable[[], None]) -> None:
+    def begin(
+        self, bucket: Array, then: Callable[[slice], None], result: Array | None = None
+    ) -> None:
         """See :class:`netspec.sync.Synchronizer`; *then* queues what follows."""
         if isinstance(bucket, np.ndarray):
-            self._host.begin(bucket, then)
+            self._host.begin(bucket, then, result)
             return
         self._follow(self._stream, cupy.cuda.get_current_stream())
         with self._stream:
             start = self._ops.mark()
-            self._port.reduce(bucket)
+            self._port.reduce(bucket, then, result)
             self._spans.append((start, self._ops.mark()))
-            then()
+
+    def complete(self, values: Array) -> None:
+        """See :class:`netspec.sync.Synchronizer`."""
+        if isinstance(values, np.ndarray):
+            self._host.complete(values)
+            return
+        with self._beside(), self._stream:
+            share_parts(self._port, values)
 
     def finish(self) -> None:
         """See :class:`netspec.sync.Synchronizer`."""
@@ -154,12 +163,17 @@ class _NcclPort:
         self.rank, self.size = communicator.rank_id(), communicator.size()
         self._spare: Array = None
 
-    def reduce(self, bucket: Array) -> None:
-        """Sum *bucket* over the ranks."""
+    def reduce(
+        self,
+        bucket: Array,
+        then: Callable[[slice], None] = lambda part: None,
+        result: Array | None = None,
+    ) -> None:
+        """See :func:`netspec.sync.doubling.reduce_tree`."""
         if self._spare is None or self._spare.nbytes < bucket.nbytes:
             self._spare = cupy.empty(bucket.nbytes, "uint8")
         spare = self._spare[: bucket.nbytes].view(bucket.dtype)
-        reduce_tree(self, bucket, spare)
+        reduce_tree(self, bucket, spare, then, result)
 
     def send(self, partner: int, values: Array) -> None:
         """See :class:`netspec.sync.doubling.Port`."""

@@ -55,3 +55,34 @@ def test_all_ranks_get_the_same(size, length):
     found = [bucket for bucket, _ in reduced(gradients(size, length))]
     for bucket in found[1:]:
         np.testing.assert_array_equal(bucket, found[0])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 6, 8])
+@pytest.mark.parametrize("length", [3, LONG])
+def test_what_follows_from_parts_of_sums_reaches_all(size, length):
+    """As an update of weights does, with a history that each keeps for its own part."""
+    values = gradients(size, length)
+
+    def work(sync):
+        bucket = values[sync.rank].copy()
+        weights, history = np.full(length, 7, bucket.dtype), np.zeros_like(bucket)
+
+        def then(part):
+            history[part] = 2 * bucket[part]
+            weights[part] -= history[part]
+
+        sync.begin(bucket, then, weights)
+        sync.finish()
+        mine = np.count_nonzero(history)
+        sync.complete(history)
+        return weights, history, mine
+
+    found = on_ranks(size, work)
+    whole = reduced(values)[0][0]
+    for weights, history, _ in found:
+        np.testing.assert_array_equal(history, 2 * whole)
+        np.testing.assert_array_equal(weights, 7 - 2 * whole)
+    if length == LONG:  # nobody computes all of it
+        core = 1 << size.bit_length() - 1
+        assert sum(mine for *_, mine in found) == length
+        assert max(mine for *_, mine in found) <= -(-length // core) + 1

@@ -9,7 +9,7 @@ from queue import Queue
 import numpy as np
 
 from netspec.sync.background import Background
-from netspec.sync.doubling import reduce_tree
+from netspec.sync.doubling import reduce_tree, share_parts
 
 PATIENCE = 120  # seconds after which a test gives up on a partner; machines are slow
 
@@ -63,12 +63,14 @@ class ThreadRank:
     def reduce(self, bucket):
         reduce_tree(self.port, bucket, np.empty_like(bucket))
 
-    def begin(self, bucket, then):
+    def begin(self, bucket, then, result=None):
         def job():
-            reduce_tree(self.own_port, bucket, np.empty_like(bucket))
-            then()
+            reduce_tree(self.own_port, bucket, np.empty_like(bucket), then, result)
 
         self.background.do(job)
+
+    def complete(self, values):
+        share_parts(self.port, values)
 
     def finish(self):
         self.background.finish()
