@@ -363,9 +363,13 @@ class Net:
 
     def forward_pass(self) -> float:
         """Run all layers forward; returns the weighted sum of the losses."""
+        return self.begin_forward()()
+
+    def begin_forward(self) -> Callable[[], float]:
+        """The same without waiting for the device; what is returned gives the loss."""
         for node, run in self._forward_steps:
             self.run_forward(node, run)
-        return self.loss
+        return self.begin_loss()
 
     def run_forward(self, node: Node, run: Run) -> None:
         """Run one step of :attr:`forward_steps`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,14 @@ Values = Mapping[str, Any]  # float64, by name of output
 
 def values_of(net: Net) -> Values:
     """What the outputs hold now."""
-    read = net.ops.download
-    return {n: np.array(read(net.blobs[n].data), np.float64) for n in net.outputs}
+    return begin_values(net)()
+
+
+def begin_values(net: Net) -> Callable[[], Values]:
+    """The same, asked for now; what is returned waits for it and gives it."""
+    begin = net.ops.begin_download
+    parts = {name: begin(net.blobs[name].data) for name in net.outputs}
+    return lambda: {n: np.array(part(), np.float64) for n, part in parts.items()}
 
 
 class OutputSum:

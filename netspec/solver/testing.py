@@ -7,7 +7,7 @@ that a result does not depend on their number.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,9 +20,12 @@ from netspec.graph.batch import with_batch
 from netspec.net import Net
 from netspec.solver.events import Output
 from netspec.solver.feeding import ReadAhead, Rows
-from netspec.solver.outputs import OutputSum, Packing, Values, values_of
+from netspec.solver.labels import HostLabels
+from netspec.solver.outputs import OutputSum, Packing, Values, begin_values
 from netspec.solver.shards import batch_of
 from netspec.sync import Local, Synchronizer
+
+Result = Callable[[], tuple[Values, float]]
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Test:
         self.net, self.feeds, self.batches = net, feeds, batches
         self._sync = sync or Local()
         self._owner = owner
+        self._labels: dict[int, HostLabels] = {}
         self.batch = batch_of(net.graph)
         if batches is None and not feeds.by_layer:
             raise SpecError(
@@ -109,7 +113,8 @@ class Test:
     ) -> Iterator[tuple[Values, float]]:
         """Outputs and loss of every batch, in order, whichever rank it was."""
         rank, size = self._sync.rank, self._sync.size
-        own = map(self._run, ranges[rank::size], _or_nothing(ahead, self.feeds))
+        begun = map(self._begin, ranges[rank::size], _or_nothing(ahead, self.feeds))
+        own = _one_behind(begun)
         if size == 1:
             yield from own
             return
@@ -129,11 +134,14 @@ class Test:
         for row in matrix:
             yield packing.unpack(row[1:]), float(row[0])
 
-    def _run(self, stretch: Range, samples: Rows) -> tuple[Values, float]:
+    def _begin(self, stretch: Range, samples: Rows) -> Result:
+        """Run one batch; what is returned waits for the device, and gives what came of
+        it."""
         first, rows = stretch
         net = self.net if rows == self.batch else self._rest
         loss = self._pass(net, first, samples)
-        return values_of(net), loss
+        values = begin_values(net)
+        return lambda: (values(), loss())
 
     def _by_row(self, ranges: list[Range]) -> list[str]:
         """Outputs with a row an image, where batches of two sizes are averaged."""
@@ -142,14 +150,22 @@ class Test:
         whole, rest = self.net.graph.blobs, self._rest.graph.blobs
         return [name for name in self.net.outputs if whole[name] != rest[name]]
 
-    def _pass(self, net: Net, first: int, samples: Rows) -> float:
-        for name, values in samples.items():
-            net.feed(name, values)
-        net.begin_pass(iteration=first // self.batch)
+    def _pass(self, net: Net, first: int, samples: Rows) -> Callable[[], float]:
+        labels = self._labels_of(net)
+        counts, checked = labels.counts(samples), labels.readers if samples else ()
+        net.begin_pass(first // self.batch, normalizers=counts, checked=checked)
         try:
-            return net.forward_pass()
+            labels.check(samples)
+            for name, values in samples.items():
+                net.feed(name, values)
+            return net.begin_forward()
         except LabelError as error:
             raise error.found_in(self.feeds.describe(first + error.row)) from None
+
+    def _labels_of(self, net: Net) -> HostLabels:
+        if id(net) not in self._labels:
+            self._labels[id(net)] = HostLabels(net)
+        return self._labels[id(net)]
 
     def _ranges(self, number: int) -> Iterator[Range]:
         if self.batches is None:
@@ -178,6 +194,17 @@ class Test:
             feeding=with_batch(net.graph, rows),
             share_with=self._owner or net,
         )
+
+
+def _one_behind(begun: Iterable[Result]) -> Iterator[tuple[Values, float]]:
+    """The results of batches, each looked at when the next is under way."""
+    before: Result | None = None
+    for result in begun:
+        if before:
+            yield before()
+        before = result
+    if before:
+        yield before()
 
 
 def _or_nothing(stream: Iterable[Rows], feeds: Feeds) -> Iterable[Rows]:
