@@ -69,6 +69,24 @@ def test_an_unknown_precision(gpus):
         open_device("cuda", "bf16")
 
 
+@pytest.mark.parametrize(
+    ("capability", "precision", "told"),
+    [
+        ("75", "fp16", None),
+        ("80", "tf32", None),
+        ("75", "tf32", "is of compute capability 7.5, and tf32 needs 8.0"),
+        ("61", "fp32", "is of compute capability 6.1, and fp32 needs 7.5"),
+    ],
+)
+def test_old_gpus(capability, precision, told):
+    with install(capability=capability):
+        if told is None:
+            assert open_device("cuda", precision).precision == precision
+            return
+        with pytest.raises(DeviceError, match=told):
+            open_device("cuda", precision)
+
+
 # What is missing ---------------------------------------------------------------------
 
 
