@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netspec.errors import UsageError
+
+if TYPE_CHECKING:
+    from netspec.backends.numpy_ops import NumpyOps
 
 EVERY = "all"  # of the machine's GPUs
 
@@ -25,6 +28,13 @@ def add_device(parser: Any, several: bool = False) -> None:
         help="the same as --device cuda:N"
         + ("; of several GPUs, or all, each becomes a rank" if several else ""),
     )
+    if not several:
+        parser.add_argument(
+            "--precision",
+            choices=("fp32", "tf32", "fp16"),
+            default="fp32",
+            help="of a GPU's multipliers; default: fp32",
+        )
 
 
 def device_of(args: argparse.Namespace, place: int = 0) -> str:
@@ -74,19 +84,27 @@ def gpus_of(args: argparse.Namespace) -> list[int]:
     return numbers
 
 
-def one_device(args: argparse.Namespace) -> str:
-    """The device, for a command that computes on one.
+def one_device(args: argparse.Namespace) -> NumpyOps:
+    """The device, opened, for a command that computes on one.
 
     Raises:
-        UsageError: several are named.
+        UsageError: several are named, or a precision that the device does not have.
         DeviceError: no GPU can be used.
     """
+    from netspec.backends import is_cuda, open_device
+
     if len(gpus_of(args)) > 1:
         raise UsageError(
             f"--gpu {args.gpu} names several GPUs, and this command computes on one.",
             "Name one; 'netspec train' divides a batch over several.",
         )
-    return device_of(args)
+    name = device_of(args)
+    if args.precision != "fp32" and not is_cuda(name):
+        raise UsageError(
+            f"--precision {args.precision} is for GPUs, and the device is {name}.",
+            "Name a GPU (--gpu 0), or leave it out.",
+        )
+    return open_device(name, args.precision)
 
 
 def _all() -> list[int]:

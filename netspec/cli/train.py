@@ -43,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--set", action="append", default=[], metavar="FIELD=VALUE",
         help="override a field of the solver; may be repeated")  # fmt: skip
     add_device(parser, several=True)
+    add("--recompute", action="store_true",
+        help="compute again what backward needs instead of keeping it: less memory, "
+        "the same numbers")  # fmt: skip
     add("--log", metavar="FILE", help="a log in Caffe's shape; default: none")
     add("--json", metavar="FILE", help="a log of JSON lines")
     add("--quiet", action="store_true", help="print errors only")
@@ -93,6 +96,7 @@ def _solver(args: argparse.Namespace, sync: Synchronizer, stack: ExitStack) -> S
         override(read_solver(find(args.solver), args.lenient), args.set),
         device=device_of(args, place_of(sync)),
         lean=True,
+        recompute=args.recompute,
         listeners=[] if sync.rank else _listeners(args, stack),
         allow_python=allows_python(args),
         sync=sync,

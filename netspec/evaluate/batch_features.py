@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from netspec.backends import Device
 from netspec.data.feeds import Feeds
 from netspec.data.writer import DatabaseWriter
 from netspec.errors import UsageError
@@ -26,7 +27,7 @@ def write_batch_features(
     batches: int,
     level: int = 0,
     stages: Sequence[str] = (),
-    device: str = "cpu",
+    device: Device = "cpu",
 ) -> int:
     """Run a net on its own data in TEST, and write blobs as LMDBs of Datum.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
+from netspec.backends import Device
 from netspec.data.naming import about
 from netspec.data.preprocess import Preprocess
 from netspec.data.rescale import Size
@@ -55,7 +56,7 @@ class Extractor:
         *,
         level: int = 0,
         stages: Sequence[str] = (),
-        device: str = "cpu",
+        device: Device = "cpu",
         memory: int = MEMORY,
         rename: Mapping[str, str] | None = None,
     ) -> None:

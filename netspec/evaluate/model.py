@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
+from netspec.backends import Device
 from netspec.data.preprocess import Preprocess, class_hash
 from netspec.data.rescale import Size
 from netspec.errors import DataError, UsageError
@@ -50,7 +51,7 @@ class Model:
         scores: str = "",
         level: int = 0,
         stages: Sequence[str] = (),
-        device: str = "cpu",
+        device: Device = "cpu",
         memory: int = MEMORY,
         rename: Mapping[str, str] | None = None,
     ) -> None:

@@ -38,11 +38,17 @@ def started(
         lr_policy=solver.lr_policy,
         parameters=graph.parameter_count,
         test_nets=tests,
-        device=settings.device.name,
+        device=_described(settings.device),
         ranks=passes.leaves.size,
         rank_images=len(passes.leaves.owned) * passes.rows,
         exact=training.cut.exact,
     )
+
+
+def _described(ops: Any) -> str:
+    """A device with its precision, where that is another than usual."""
+    precision = getattr(ops, "precision", "fp32")
+    return ops.name if precision == "fp32" else f"{ops.name} in {precision.upper()}"
 
 
 def ranks_ready(sync: Synchronizer, ops: Any) -> RanksReady:

@@ -60,5 +60,5 @@ def test_a_machine_that_tells_nothing(tmp_path, monkeypatch):
         monkeypatch.setattr(module, name, tmp_path / "none")
     monkeypatch.setattr(module, "find_library", lambda name: None)
     text = as_text(devices())
-    assert "memory    unknown, unknown available" in text
+    assert "  unknown, unknown available" in text
     assert text.count("no driver was found") == 1

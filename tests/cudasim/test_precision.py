@@ -124,6 +124,7 @@ def test_real_overflow_lowers_the_scale_until_steps_are_made(cuda, tmp_path, cap
     solver = make_files(tmp_path, "vgg", settings)
     assert main(["train", "--solver", str(solver), "--gpu", "0"]) == 0
     out = capsys.readouterr().out
+    assert "on cuda:0 in FP16" in out
     assert "the gradient overflowed, so its step is skipped (1 so far)" in out
     assert "the loss scale is now 8.38861e+06" in out
     assert "done at iteration 8" in out
