@@ -27,12 +27,14 @@ class Settings:
     Attributes:
         device: opened.
         lean, allow_python: see :class:`netspec.net.Net`.
+        recompute: likewise, for the training net.
     """
 
     seed: int
     device: NumpyOps
     lean: bool
     allow_python: bool = False
+    recompute: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def _net(
         stages=spec.stages,
         device=settings.device,
         lean=settings.lean,
+        recompute=settings.recompute and phase == "train",
         seed=settings.seed,
         feeding=feeding,
         share_with=owner,

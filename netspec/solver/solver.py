@@ -76,6 +76,7 @@ class Solver:
             place of those that the solver names.
         device: see :class:`netspec.Net`.
         lean: let nets share memory and fuse layers; see :class:`netspec.Net`.
+        recompute: have the training net compute again what backward needs; likewise.
         listeners: told every event; see :mod:`netspec.solver.events`.
         sync: the other ranks, if there are any.
         resume: a snapshot to go on from, as :meth:`restore` takes it. Where one is
@@ -103,6 +104,7 @@ class Solver:
         device: Device = "cpu",
         *,
         lean: bool = False,
+        recompute: bool = False,
         listeners: Iterable[Listener] = (),
         sync: Synchronizer | None = None,
         resume: Path | None = None,
@@ -119,7 +121,7 @@ class Solver:
         self.listeners = list(listeners)
         self.callbacks: list[Callback] = []
         seed = seed_of(spec.message)
-        self._settings = Settings(seed, ops, lean, allow_python)
+        self._settings = Settings(seed, ops, lean, allow_python, recompute)
         self._sync = for_device(sync or Local(), ops)
         self._training = build_training(spec, self._settings, self._sync.size)
         self.net: Net = self._training.net

@@ -394,3 +394,12 @@ def test_lean_training_gives_the_same(tmp_path):
     plain, lean = made(tmp_path, "", net)[0], made(tmp_path, "", net, lean=True)[0]
     assert plain.step(3) == lean.step(3)
     np.testing.assert_array_equal(weights_of(plain), weights_of(lean))
+
+
+def test_recomputing_gives_the_same(tmp_path):
+    net = classifier(16, dropout=True)
+    plain = made(tmp_path, "", net, lean=True)[0]
+    again = made(tmp_path, "", net, lean=True, recompute=True)[0]
+    assert again.net.recompute
+    assert plain.step(3) == again.step(3)
+    np.testing.assert_array_equal(weights_of(plain), weights_of(again))

@@ -75,7 +75,8 @@ def test_sgd_with_both_policies():
 
 @pytest.mark.parametrize("policy", ["scale", "clip"])
 def test_larc(policy):
-    fields = {"momentum": 0.75, "weight_decay": 0.5, "larc": True, "larc_eta": 0.0078125}
+    fields = {"momentum": 0.75, "weight_decay": 0.5, "larc": True}
+    fields["larc_eta"] = 0.0078125
     a, w, gradients = run(5, larc_policy=policy, **fields)
     v, clipped = 0 * w, set()
     for t, g in enumerate(gradients):

@@ -116,6 +116,13 @@ def run(name, *arguments) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def complaints(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Lines of errors; that kernels are compiled, on a new machine, is none."""
+    return [
+        line for line in done.stderr.splitlines() if "compiling kernels" not in line
+    ]
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -131,7 +138,7 @@ def folder(tmp_path, monkeypatch):
 def test_scripts_run(folder):
     done = run("convert_imageset", "-resize_height=5", "-resize_width=4", "./",
                "list.txt", "db")  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done)) == (0, [])
     done = run("draw_net.py", "deploy.prototxt")
     assert done.returncode == 2
     assert done.stderr.startswith("draw_net: takes NET IMAGE, and 1 are given.")
@@ -192,7 +199,7 @@ def test_classify_gives_pycaffes_scores(folder):
     done = run("classify.py", ".", "out.npy", "--ext", "png", "--center_only",
                "--model_def", "deploy.prototxt", "--pretrained_model", "w.caffemodel",
                "--images_dim", "6,5", "--mean_file", "3,4,5")  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done)) == (0, [])
     net = pycaffe.Classifier(
         "deploy.prototxt", "w.caffemodel", (6, 5), np.array([3, 4, 5.0]),
         raw_scale=255, channel_swap=(2, 1, 0),
