@@ -47,11 +47,8 @@ def test_a_step_does_not_wait_for_itself(tmp_path, monkeypatch, compiler, name):
             watch = Watch(world)
             made.callbacks.append(watch)
             made.step(8)
-    # Iterations 1 to 8; 4 and 8 are displayed, and their outputs looked at.
-    assert [bool(implicit(syncs)) for syncs in watch.ended] == [
-        *(False, False, False, True),
-        *(False, False, False, True),
-    ]
+    # Iterations 1 to 8, of which 4 and 8 are displayed.
+    assert not any(implicit(syncs) for syncs in watch.ended)
     # Where nothing was shown, the GPU has work to do when the next iteration begins.
     assert [bool(n) for n in watch.pending] == [
         *(False, True, True, True),
