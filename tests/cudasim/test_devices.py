@@ -199,7 +199,10 @@ def test_no_headers(gpus, monkeypatch, tmp_path):
         (["--gpu", "x"], "--gpu is 'x'."),
         (["--gpu", "0", "--device", "cpu"], "both --device and --gpu are given."),
         (["-gpu", "0,1"], "--gpu 0,1 names several GPUs"),
-        (["--precision", "tf32"], "--precision tf32 is for GPUs, and the device is cpu"),
+        (
+            ["--precision", "tf32"],
+            "--precision tf32 is for GPUs, and the device is cpu",
+        ),
     ],
 )
 def test_arguments_that_make_no_sense(gpus, capsys, tmp_path, given, problem):
