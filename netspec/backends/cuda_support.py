@@ -66,7 +66,7 @@ def require(number: int) -> None:
         raise DeviceError(
             f"device cuda:{number} cannot be used: {lack.what}.", lack.remedy
         )
-    count = _cupy().cuda.runtime.getDeviceCount()
+    count = gpu_count()
     if number >= count:
         have = ", ".join(f"cuda:{i}" for i in range(count))
         raise DeviceError(f"there is no device cuda:{number}.", f"There is {have}.")
@@ -92,8 +92,12 @@ def gpus() -> list[Gpu]:
     """The GPUs that CuPy sees; none where anything that it needs is missing."""
     if next(lacks(), None):
         return []
-    runtime = _cupy().cuda.runtime
-    return [_gpu(i) for i in range(runtime.getDeviceCount())]
+    return [_gpu(i) for i in range(gpu_count())]
+
+
+def gpu_count() -> int:
+    """How many GPUs CuPy sees; takes nothing of their memory, as :func:`gpus` does."""
+    return int(_cupy().cuda.runtime.getDeviceCount())
 
 
 def versions() -> dict[str, str | None]:

@@ -108,7 +108,7 @@ def one_device(args: argparse.Namespace) -> NumpyOps:
 
 
 def _all() -> list[int]:
-    from netspec.backends.cuda_support import gpus, require
+    from netspec.backends.cuda_support import gpu_count, require
 
     require(0)
-    return list(range(len(gpus())))
+    return list(range(gpu_count()))

@@ -7,6 +7,7 @@ that of the net: the bits are those that one GPU computes.
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,8 +31,9 @@ def load_nccl() -> Any:
     Raises:
         UsageError: the library is missing.
     """
-    from cupy.cuda import nccl
-
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # CuPy's own word on what is said below
+        from cupy.cuda import nccl
     if not getattr(nccl, "available", True) or not hasattr(nccl, "get_unique_id"):
         major = cupy.cuda.runtime.runtimeGetVersion() // 1000
         raise UsageError(

@@ -10,7 +10,7 @@ import pytest
 
 from netspec.backends import cuda_support, open_device
 from netspec.cli.main import main
-from netspec.errors import DeviceError
+from netspec.errors import DeviceError, UsageError
 from tests.cudasim.standin import install
 
 
@@ -212,6 +212,18 @@ def test_arguments_that_make_no_sense(gpus, capsys, tmp_path, given, problem):
     )
     assert main(["time", "--model", str(net), *given]) == 2
     assert problem in capsys.readouterr().err
+
+
+def test_all_gpus(gpus):
+    from argparse import Namespace
+
+    from netspec.cli.device_options import device_of, gpus_of
+
+    every = Namespace(gpu="all", device=None)
+    assert gpus_of(every) == [0, 1]
+    assert [device_of(every, place) for place in (0, 1)] == ["cuda:0", "cuda:1"]
+    with pytest.raises(UsageError, match="rank 2 of this machine has no GPU"):
+        device_of(every, 2)
 
 
 def test_a_gpu_is_looked_for_before_the_data(monkeypatch, capsys, tmp_path):

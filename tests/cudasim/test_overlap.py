@@ -114,6 +114,11 @@ def test_arrays_change_on_the_host_and_go_back(cuda):
         values[1, 2] = 5
     ops.upload(np.float64(7), x[0])
     assert ops.download(x).tolist() == [[7, 7, 7], [0, 0, 5]]
+    scalar = ops.zeros((), "float32")
+    ops.upload(np.float32(3), scalar)
+    assert ops.begin_download(scalar)() == 3
+    ops.upload(np.arange(6).reshape(3, 2).T, x)
+    assert ops.download(x).tolist() == [[0, 2, 4], [1, 3, 5]]
 
 
 def test_marks_tell_seconds_of_the_device(cuda):
