@@ -19,9 +19,6 @@ class HostLabels:
     """The labels that a net's data layers give to its losses and accuracies.
 
     Nothing is looked at for a net whose device does not run ahead.
-
-    Attributes:
-        readers: names of the layers whose labels :meth:`check` looks at.
     """
 
     def __init__(self, net: Net) -> None:
@@ -35,7 +32,11 @@ class HostLabels:
             and (source := label_source(net.graph, node))
         ]
         self._counting = [r for r in self._readers if r[0].name in counting]
-        self.readers = frozenset(node.name for node, _, _ in self._readers)
+
+    def readers(self, rows: Mapping[str, Any]) -> frozenset[str]:
+        """Names of the layers whose labels are among *rows*, so that :meth:`check`
+        looks at them."""
+        return frozenset(n.name for n, _, source in self._readers if source in rows)
 
     def counts(self, rows: Mapping[str, Any]) -> dict[str, float]:
         """Labels that count in a whole batch, by name of the loss."""

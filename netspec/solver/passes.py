@@ -235,7 +235,7 @@ class Passes:
         rows, counts = self._samples.leaf(leaf)
         if self.shards == 1:
             counts = self._labels.counts(rows)
-        checked = self._labels.readers if rows else ()
+        checked = self._labels.readers(rows)
         self.net.begin_pass(self._iteration, leaf * self.rows, counts, checked)
         self._labels.check(rows)
         for name, values in rows.items():

@@ -152,7 +152,7 @@ class Test:
 
     def _pass(self, net: Net, first: int, samples: Rows) -> Callable[[], float]:
         labels = self._labels_of(net)
-        counts, checked = labels.counts(samples), labels.readers if samples else ()
+        counts, checked = labels.counts(samples), labels.readers(samples)
         net.begin_pass(first // self.batch, normalizers=counts, checked=checked)
         try:
             labels.check(samples)

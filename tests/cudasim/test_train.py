@@ -126,6 +126,22 @@ def test_a_label_that_is_no_class_is_named(cuda, tmp_path):
         assert it.value.row == 3
 
 
+def test_labels_that_no_data_layer_gives_are_checked_all_the_same(cuda, tmp_path):
+    solver = make_files(tmp_path, "vgg", "")
+    net = tmp_path / "net.prototxt"
+    drawn = """layer { name: "drawn" type: "DummyData" top: "drawn" dummy_data_param {
+      shape { dim: 8 } data_filler { type: "constant" value: 4 } } }
+      layer { name: "loss" """
+    text = net.read_text().replace('layer { name: "loss" ', drawn)
+    head, loss = text.rsplit('bottom: "label"', 1)
+    net.write_text(f'{head}bottom: "drawn"{loss}')
+    with (
+        Solver(solver, device="cuda", lean=True) as made,
+        pytest.raises(LabelError, match="label 4 in row 0 of the batch"),
+    ):
+        made.step(1)
+
+
 def test_a_net_of_double_precision_is_refused(cuda):
     net = NETS["lenet"][0].partition("# Two conv")[2]
     with pytest.raises(DeviceError, match="a GPU computes in float32"):
