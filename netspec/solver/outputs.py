@@ -17,13 +17,8 @@ from netspec.sync import Synchronizer
 Values = Mapping[str, Any]  # float64, by name of output
 
 
-def values_of(net: Net) -> Values:
-    """What the outputs hold now."""
-    return begin_values(net)()
-
-
 def begin_values(net: Net) -> Callable[[], Values]:
-    """The same, asked for now; what is returned waits for it and gives it."""
+    """Ask for what the outputs hold now; what is returned waits for it and gives it."""
     begin = net.ops.begin_download
     parts = {name: begin(net.blobs[name].data) for name in net.outputs}
     return lambda: {n: np.array(part(), np.float64) for n, part in parts.items()}

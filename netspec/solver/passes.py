@@ -13,7 +13,7 @@ from netspec.net import Net
 from netspec.solver.buckets import Overlap
 from netspec.solver.events import Output
 from netspec.solver.labels import HostLabels
-from netspec.solver.outputs import Values, gather_shards, values_of
+from netspec.solver.outputs import Values, begin_values, gather_shards
 from netspec.solver.running import Callback, Clock, PlainRunner, Runner
 from netspec.solver.samples import Course, Samples, Source
 from netspec.solver.shards import batch_of
@@ -115,19 +115,19 @@ class Passes:
                 else was written.
         """
         tally = self._begin(iteration, clock)
-        shown: dict[int, Values] = {}
+        shown: dict[int, Callable[[], Values]] = {}
         for leaf in self.leaves.owned:
             if not self._forward(leaf, tally, clock):
                 break
             if wants_outputs and leaf >= self.leaves.total - self.shards:
-                shown[leaf % self.shards] = values_of(self.net)
+                shown[leaf % self.shards] = begin_values(self.net)
             if leaf != self.leaves.owned[-1]:
                 clock.time("backward", self.runner.backward, self.net)
                 if self.leaves.closes_group(leaf):
                     self._tree.add()
         updated = self._complete(tally, clock, update)
         outputs = (
-            gather_shards(self.net, shown, self.shards, self.sync)
+            gather_shards(self.net, _read(shown), self.shards, self.sync)
             if wants_outputs and tally.finite
             else ()
         )
@@ -252,3 +252,8 @@ class Passes:
     def _of_passes(self, tally: Tally) -> tuple[float, ...]:
         passes = tally.losses.reshape(self.passes, self.shards)
         return tuple(float(sum(shards.tolist())) for shards in passes)
+
+
+def _read(shown: Mapping[int, Callable[[], Values]]) -> dict[int, Values]:
+    """The outputs of shards that were asked for, once the device has them."""
+    return {shard: values() for shard, values in shown.items()}

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netspec.backends.cpu import CpuOps
 from netspec.backends.numpy_ops import NumpyOps
 
 OPS = NumpyOps()
@@ -35,3 +36,24 @@ def test_blocks_of_several_axes():
     for part, start in zip(parts, (0, 12, 72)):
         OPS.write_block(part, whole, 2, start)
     np.testing.assert_array_equal(whole, np.concatenate(parts, axis=1))
+
+
+@pytest.mark.parametrize("ops", [NumpyOps(), CpuOps()], ids=["numpy", "cpu"])
+def test_arrays_are_made_and_moved(ops):
+    x = ops.zeros((2, 3), "float32")
+    assert (x.shape, x.dtype, x.any()) == ((2, 3), np.float32, False)
+    assert ops.zeros(4, "uint8").nbytes == 4
+    with ops.on_host(x) as values:
+        values[1] = 5
+    begun = ops.begin_download(x)
+    ops.feed(np.full((2, 3), 7), x)
+    assert begun().tolist() == [[0] * 3, [5] * 3]
+    assert ops.download(x).tolist() == [[7] * 3] * 2
+    assert not ops.runs_ahead
+    assert (ops.algorithms(), ops.measures) == ({}, False)
+
+
+def test_marks_tell_seconds():
+    ops = NumpyOps()
+    start = ops.mark()
+    assert 0 <= ops.seconds(start, ops.mark()) < 60
