@@ -159,22 +159,22 @@ struct Gathered {
 
   template <class Tile>
   __device__ __forceinline__ void fetch(int number, int first, Tile& slab) {
-    const Entry* list = entries[number % 2];
+    // All of them first: after a load from shared memory a copy has to wait.
+    Entry list[MINE * Sums::EACH];
 #pragma unroll
-    for (int i = 0; i < MINE; ++i) {
-      int word = first + start + i * STEP;
-      if constexpr (Sums::EACH == 1) {
-        Entry entry = list[word];
-        copy_words<4>(&slab.right[word][column], first_pixel + entry.offset,
-                      window.has(entry));
-      } else {
+    for (int i = 0; i < MINE; ++i)
 #pragma unroll
-        for (int half = 0; half < 2; ++half) {
-          Entry entry = list[2 * word + half];
-          held[2 * i + half] = word_or_zero(first_pixel + entry.offset,
-                                            window.has(entry), valid);
-        }
-      }
+      for (int n = 0; n < Sums::EACH; ++n)
+        list[i * Sums::EACH + n] =
+            entries[number % 2][(first + start + i * STEP) * Sums::EACH + n];
+#pragma unroll
+    for (int i = 0; i < MINE * Sums::EACH; ++i) {
+      const float* from = first_pixel + list[i].offset;
+      if constexpr (Sums::EACH == 1)
+        copy_words<4>(&slab.right[first + start + i * STEP][column], from,
+                      window.has(list[i]));
+      else
+        held[i] = word_or_zero(from, window.has(list[i]), valid);
     }
     if (first + PART == WORDS) load_entries(number + 1);
   }

@@ -94,15 +94,17 @@ struct Correlated {
   template <class Left, class Right>
   __device__ __forceinline__ void visit(Left left, Right right) {
     bool is_there = position < end;
+    // All of them first: after a load from shared memory a copy has to wait.
+    Entry list[RIGHT];
+#pragma unroll
+    for (int i = 0; i < RIGHT; ++i) list[i] = entries[line(i)];
 #pragma unroll
     for (int i = 0; i < LEFT; ++i)  // rows beyond the last repeat it, for nothing
       left(i, above + min(line(i), rows - 1) * plane, is_there);
     Window there = is_there ? window : Window();
 #pragma unroll
-    for (int i = 0; i < RIGHT; ++i) {
-      Entry entry = entries[line(i)];
-      right(i, pixel + entry.offset, there.has(entry));
-    }
+    for (int i = 0; i < RIGHT; ++i)
+      right(i, pixel + list[i].offset, there.has(list[i]));
     advance();
   }
 
