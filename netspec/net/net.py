@@ -19,7 +19,7 @@ from netspec.net.blob import Blob
 from netspec.net.load import Loader
 from netspec.net.memory import Memory, node_params
 from netspec.net.resizing import Resizer
-from netspec.net.room import telling_memory
+from netspec.net.room import no_room, telling_memory
 from netspec.plan import Plan, make_plan
 from netspec.plan.schedule import Kind
 from netspec.proto import TEST, NetParameter
@@ -375,10 +375,12 @@ class Net:
         """Run one step of :attr:`forward_steps`."""
         self.ops.use()
         try:
-            with telling_memory(self):
-                node.layer.forward(self.ops, run)
+            node.layer.forward(self.ops, run)
         except NetspecError as error:
             raise error.at(node.place, (node.name, node.type)) from None
+        except MemoryError as error:
+            where = node.place, (node.name, node.type)
+            raise no_room(self, error).at(*where) from None
 
     @property
     def loss(self) -> float:
@@ -408,10 +410,12 @@ class Net:
             self._repeat(*again)
         self.ops.use()
         try:
-            with telling_memory(self):
-                node.layer.backward(self.ops, run)
+            node.layer.backward(self.ops, run)
         except NetspecError as error:
             raise error.at(node.place, (node.name, node.type)) from None
+        except MemoryError as error:
+            where = node.place, (node.name, node.type)
+            raise no_room(self, error).at(*where) from None
 
     def _repeat(self, node: Node, run: Run) -> None:
         """Run a step forward once more, as if it had never been run before."""

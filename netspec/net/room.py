@@ -26,16 +26,17 @@ def telling_memory(net: Any) -> Iterator[None]:
     try:
         yield
     except MemoryError as error:
-        raise _no_room(net, str(error)) from None
+        raise no_room(net, error) from None
 
 
-def _no_room(net: Any, found: str) -> DeviceError:
+def no_room(net: Any, found: MemoryError) -> DeviceError:
+    """What to say of an array that could not be made; *net* as above."""
     lines = [_line("parameters", 4 * net.graph.parameter_count)]
     plan: Plan | None = getattr(net, "plan", None)
     if plan is not None:
         lines += [_line("blobs and scratch", plan.bytes), *_largest(plan)]
     return DeviceError(
-        f"device {net.device} has no room for the net: {found.rstrip('.')}.",
+        f"device {net.device} has no room for the net: {str(found).rstrip('.')}.",
         "Take a smaller batch (with iter_size for the same gradient), or more devices; "
         "'netspec plan' tells what fits. The net takes\n" + "\n".join(lines),
     )

@@ -25,7 +25,7 @@ def bench(cuda, monkeypatch):
     monkeypatch.setattr(gpu, "STEPS", 1)
     monkeypatch.setattr(gpu, "PICTURES", 4)
     yield gpu
-    for name in ("gpu", "contenders", "preparing", "cpu"):
+    for name in ("gpu", "contenders", "preparing", "cpu", "turns"):
         sys.modules.pop(name, None)
 
 

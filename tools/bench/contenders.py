@@ -76,7 +76,7 @@ def netspec_training(folder: Folder) -> Round:
     return lambda: solver.step(1)
 
 
-def _torch_model(folder: Folder, channels_last: bool) -> Any:
+def torch_model(folder: Folder, channels_last: bool) -> Any:
     import torch
 
     spec = importlib.util.spec_from_file_location("bench_net", folder.path / "net.py")
@@ -92,7 +92,7 @@ def _torch_model(folder: Folder, channels_last: bool) -> Any:
     return model
 
 
-def _torch_images(images: np.ndarray, channels_last: bool) -> Any:
+def torch_images(images: np.ndarray, channels_last: bool) -> Any:
     import torch
 
     tensor = torch.from_numpy(images)
@@ -104,8 +104,8 @@ def _torch_images(images: np.ndarray, channels_last: bool) -> Any:
 def torch_inference(folder: Folder, channels_last: bool = False) -> Round:
     import torch
 
-    model = _torch_model(folder, channels_last).eval()
-    images = _torch_images(folder.batch()[0], channels_last)
+    model = torch_model(folder, channels_last).eval()
+    images = torch_images(folder.batch()[0], channels_last)
 
     def run() -> None:
         with torch.inference_mode():
@@ -117,9 +117,9 @@ def torch_inference(folder: Folder, channels_last: bool = False) -> Round:
 def torch_training(folder: Folder, channels_last: bool = False) -> Round:
     import torch
 
-    model = _torch_model(folder, channels_last).train()
+    model = torch_model(folder, channels_last).train()
     images, labels = folder.batch()
-    data, target = _torch_images(images, channels_last), torch.from_numpy(labels)
+    data, target = torch_images(images, channels_last), torch.from_numpy(labels)
     step = torch.optim.SGD(
         model.parameters(),
         lr=LEARNING["rate"],

@@ -12,7 +12,6 @@ import argparse
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -22,47 +21,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from contenders import CONTENDERS, NEEDS
 from preparing import prepare
+from turns import Contender, take_turns
 
 Figures = dict[str, dict[str, Any]]
 
 
-class Contender:
-    """A process that runs one round whenever it is told."""
-
-    def __init__(self, name: str, work: str, folder: Path, batch: int) -> None:
-        self.name = name
-        here = Path(__file__).with_name("contenders.py")
-        command = [sys.executable, str(here), name, work, str(folder), str(batch)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=os.environ | _threads(),
-        )  # fmt: skip
-        self.start = self._answer()["ready"]
-        self.seconds: list[float] = []
-        self.peak_mb = 0.0
-
-    def round(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-        answer = self._answer()
-        self.seconds.append(answer["seconds"])
-        self.peak_mb = answer["peak_mb"]
-
-    def _answer(self) -> dict[str, float]:
-        assert self._process.stdout
-        for line in self._process.stdout:
-            if line.startswith("{"):
-                return json.loads(line)
-        raise SystemExit(f"{self.name} ended with code {self._process.wait()}")
-
-    def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
-
-
-def _threads() -> dict[str, str]:
+def threads() -> dict[str, str]:
     cores = str(len(os.sched_getaffinity(0)))
     return dict.fromkeys(
         ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NETSPEC_THREADS"), cores
@@ -73,19 +37,19 @@ def compare(
     names: list[str], work: str, folder: Path, batch: int, rounds: int
 ) -> Figures:
     """Medians of every contender; they run in turn, first to last, every round."""
-    every = [Contender(name, work, folder, batch) for name in names]
-    try:
-        for _ in range(rounds):
-            for contender in every:
-                contender.round()
-    finally:
-        for contender in every:
-            contender.close()
+    script = str(Path(__file__).with_name("contenders.py"))
+    rest = work, str(folder), str(batch)
+    every = [
+        Contender(name, (sys.executable, script, name, *rest), threads())
+        for name in names
+    ]
+    take_turns(every, rounds)
+    seconds = {c.name: [answer["seconds"] for answer in c.answers] for c in every}
     return {
         c.name: {
-            "seconds": median(c.seconds),
-            "least": min(c.seconds),
-            "most": max(c.seconds),
+            "seconds": median(seconds[c.name]),
+            "least": min(seconds[c.name]),
+            "most": max(seconds[c.name]),
             "peak_mb": c.peak_mb,
             "start": c.start,
         }

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,9 +27,10 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from contenders import LEARNING, Folder, _torch_model
+from contenders import LEARNING, Folder, torch_model
 from cpu import table
 from preparing import prepare
+from turns import Contender, take_turns
 
 STEPS = 10  # of a round
 PICTURES, SIDE = 512, 256  # JPEG files of --data, and their side in pixels
@@ -85,61 +85,20 @@ def _cases(args: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
 # The process that compares ---------------------------------------------------------
 
 
-class Contender:
-    """A process that runs a round whenever it is told."""
-
-    def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, __file__, "--serve", *arguments]
-        self.name = arguments[0]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.start = self._answer()["seconds"]
-        self.rounds: list[Times] = []
-        self.peak_mb = 0.0
-
-    def round(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-        answer = self._answer()
-        self.rounds.append(answer["times"])
-        self.peak_mb = answer["peak_mb"]
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout
-        for line in self._process.stdout:
-            if line.startswith("{"):
-                return json.loads(line)
-        raise SystemExit(f"{self.name} ended with code {self._process.wait()}")
-
-    def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
-
-
 def _compare(
     args: argparse.Namespace, folder: Path, work: str, precision: str, batch: int
 ) -> dict[str, Any]:
     """Medians, in seconds, by contender."""
     rest = work, precision, str(folder), str(batch), str(int(args.data))
-    every = [Contender(name, *rest) for name in args.contenders]
-    try:
-        for _ in range(args.rounds):
-            for contender in every:
-                contender.round()
-    finally:
-        for contender in every:
-            contender.close()
+    command = sys.executable, __file__, "--serve"
+    every = [Contender(n, (*command, n, *rest), {}) for n in args.contenders]
+    take_turns(every, args.rounds)
     return {c.name: _figures(c) for c in every}
 
 
 def _figures(contender: Contender) -> dict[str, Any]:
-    columns = {
-        name: [times[name] / 1e3 for times in contender.rounds]
-        for name in contender.rounds[0]
-    }
+    rounds = [answer["times"] for answer in contender.answers]
+    columns = {name: [times[name] / 1e3 for times in rounds] for name in rounds[0]}
     whole = [sum(times) for times in zip(*columns.values())]
     return {
         "seconds": median(whole),
@@ -176,7 +135,7 @@ def _serve(
     folder = Folder(path, int(batch))
     made = ROUNDS[name, work](folder, precision, data == "1")
     made()  # compiles, allocates, measures: not counted
-    print(json.dumps({"seconds": time.perf_counter() - start}), flush=True)
+    print(json.dumps({"ready": time.perf_counter() - start}), flush=True)
     for _ in sys.stdin:
         times = made()
         print(json.dumps({"times": times, "peak_mb": PEAKS[name]()}), flush=True)
@@ -282,7 +241,7 @@ def _torch_net(folder: Folder, precision: str) -> tuple[Any, Any]:
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.benchmark = True
-    model = _torch_model(folder, channels_last=precision == "fp16").cuda()
+    model = torch_model(folder, channels_last=precision == "fp16").cuda()
     half = precision == "fp16"
     context = torch.autocast("cuda", torch.float16) if half else nullcontext()
     return model, context

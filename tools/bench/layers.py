@@ -21,8 +21,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from contenders import Folder, _torch_images, _torch_model
-from cpu import _threads
+from contenders import Folder, torch_images, torch_model
+from cpu import threads
 from preparing import prepare
 
 import netspec
@@ -58,8 +58,8 @@ def torch_rounds(folder: Folder, training: bool, times: Times) -> Round:
     """A round adds the times of all modules."""
     import torch
 
-    model = _torch_model(folder, channels_last=False).train(training)
-    images = _torch_images(folder.batch()[0], channels_last=False)
+    model = torch_model(folder, channels_last=False).train(training)
+    images = torch_images(folder.batch()[0], channels_last=False)
     for name, module in model.named_children():
         _watch(name, module, training, times)
 
@@ -126,7 +126,7 @@ def main() -> None:
     args = parser.parse_args()
     import torch
 
-    torch.set_num_threads(int(_threads()["OMP_NUM_THREADS"]))
+    torch.set_num_threads(int(threads()["OMP_NUM_THREADS"]))
     ours: Times = defaultdict(list)
     theirs: Times = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:
