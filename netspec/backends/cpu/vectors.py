@@ -123,6 +123,21 @@ class Emitter:
         pointer = self._pointer(address, offset, VECTOR)
         self.builder.store(vector.value, pointer, align=FLOAT_BYTES)
 
+    def load_first(self, address: Value, offset: Value | int, count: Value) -> Vector:
+        """The first *count* values of a vector from memory, zeros in the other lanes;
+        what lies beyond is not touched."""
+        bits, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
+        mask = ir.VectorType(ir.IntType(1), WIDTH)
+        function = cgutils.get_or_insert_function(
+            self.builder.module,
+            ir.FunctionType(VECTOR, [pointer, bits, mask, VECTOR]),
+            f"llvm.masked.load.v{WIDTH}f32.p0",
+        )
+        place = self.builder.bitcast(self._pointer(address, offset, FLOAT), pointer)
+        align, inside = ir.Constant(bits, FLOAT_BYTES), self._first(count)
+        values = [place, align, inside, self.zero().value]
+        return self._vector(self.builder.call(function, values))
+
     def number(self, address: Value, offset: Value | int) -> Value:
         """One value from memory."""
         pointer = self._pointer(address, offset, FLOAT)
@@ -205,13 +220,17 @@ class Emitter:
 
     def first_lanes(self, vector: Vector, count: Value) -> Vector:
         """The first *count* lanes, zeros in the others."""
-        numbers = ir.Constant(ir.VectorType(INDEX, WIDTH), list(range(WIDTH)))
-        first = self.builder.insert_element(numbers, count, _lane(0))
-        limits = self._shuffle(first, first, [0] * WIDTH)
-        inside = self.builder.icmp_signed("<", numbers, limits)
+        inside = self._first(count)
         return self._vector(
             self.builder.select(inside, vector.value, self.zero().value)
         )
+
+    def _first(self, count: Value) -> Value:
+        """Which lanes are the first *count*."""
+        numbers = ir.Constant(ir.VectorType(INDEX, WIDTH), list(range(WIDTH)))
+        first = self.builder.insert_element(numbers, count, _lane(0))
+        limits = self._shuffle(first, first, [0] * WIDTH)
+        return self.builder.icmp_signed("<", numbers, limits)
 
     def interleave(self, vectors: Sequence[Vector]) -> list[Vector]:
         """The reverse of :meth:`deinterleave`."""
