@@ -26,21 +26,32 @@ def fetch(emit: Emitter, at: Value, step: Value, values: Value) -> None:
             emit.prefetch(at, emit.add(emit.mul(step, i), emit.mul(line, LINE)))
 
 
-@emitted(
+def _multiply(emit: Emitter, vectors: int, args: tuple[Value, ...]) -> None:
+    a, a_row, a_step, b, b_step, c, c_step, inner, add = args
+    cells = [(i, j) for i in range(ROWS) for j in range(vectors)]
+    sums = {cell: emit.register(emit.zero()) for cell in cells}
+    with emit.builder.if_then(add):
+        for i, j in cells:
+            emit.set(sums[i, j], emit.load(c, emit.add(emit.mul(c_step, i), j * WIDTH)))
+    with emit.loop(inner) as p:
+        at_a, at_b = emit.mul(a_step, p), emit.mul(b_step, p)
+        right = [emit.load(b, emit.add(at_b, j * WIDTH)) for j in range(vectors)]
+        for i in range(ROWS):
+            left = emit.load_one(a, emit.add(at_a, emit.mul(a_row, i)))
+            for j in range(vectors):
+                total = emit.get(sums[i, j]) + left.times(right[j])
+                emit.set(sums[i, j], total)
+    for i, j in cells:
+        emit.store(c, emit.add(emit.mul(c_step, i), j * WIDTH), emit.get(sums[i, j]))
+
+
+_PRODUCT = (
     _ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, types.boolean
 )  # fmt: skip
-def multiply(
-    emit: Emitter,
-    a: Value,
-    a_row: Value,
-    a_step: Value,
-    b: Value,
-    b_step: Value,
-    c: Value,
-    c_step: Value,
-    inner: Value,
-    add: Value,
-) -> None:
+
+
+@emitted(*_PRODUCT)
+def multiply(emit: Emitter, *args: Value) -> None:
     """c = a b, or c + a b where *add*, for ROWS × *inner* times *inner* × LANES.
 
     Called with one tuple of: the address of a, its values from one row to the next and
@@ -48,18 +59,10 @@ def multiply(
     index to the next; the address of c and its values from one row to the next;
     *inner*; *add*.
     """
-    cells = [(i, j) for i in range(ROWS) for j in range(VECTORS)]
-    sums = {cell: emit.register(emit.zero()) for cell in cells}
-    with emit.builder.if_then(add):
-        for i, j in cells:
-            emit.set(sums[i, j], emit.load(c, emit.add(emit.mul(c_step, i), j * WIDTH)))
-    with emit.loop(inner) as p:
-        at_a, at_b = emit.mul(a_step, p), emit.mul(b_step, p)
-        right = [emit.load(b, emit.add(at_b, j * WIDTH)) for j in range(VECTORS)]
-        for i in range(ROWS):
-            left = emit.load_one(a, emit.add(at_a, emit.mul(a_row, i)))
-            for j in range(VECTORS):
-                total = emit.get(sums[i, j]) + left.times(right[j])
-                emit.set(sums[i, j], total)
-    for i, j in cells:
-        emit.store(c, emit.add(emit.mul(c_step, i), j * WIDTH), emit.get(sums[i, j]))
+    _multiply(emit, VECTORS, args)
+
+
+@emitted(*_PRODUCT)
+def multiply_half(emit: Emitter, *args: Value) -> None:
+    """The same for the first WIDTH of the LANES, with the same sums."""
+    _multiply(emit, 1, args)

@@ -15,7 +15,7 @@ from netspec.backends.cpu.direct.packing import load_columns, store_rows
 from netspec.backends.cpu.epilogue import Finish
 from netspec.backends.cpu.frame import Array, frame, macs
 from netspec.backends.cpu.lines import address
-from netspec.backends.cpu.panels import fetch, multiply
+from netspec.backends.cpu.panels import fetch, multiply, multiply_half
 from netspec.backends.cpu.threads import buffer, claim, share
 from netspec.backends.cpu.unfold import stage_size
 from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, ROWS, WIDTH
@@ -158,18 +158,23 @@ def _multiply(w, g, first, filters, columns, pitch, rows, positions):  # type: i
                 if j == 0 and low + DEPTH < taps:  # weights come from memory now
                     ahead = min(DEPTH, taps - low - DEPTH)
                     fetch((address(w[g, first + k], low + DEPTH), taps, ahead))
-                _tile(w, g, first, k, low, columns, pitch, rows, j)
+                _tile(w, g, first, k, low, columns, pitch, rows, j, positions)
         if whole < filters:  # with some that are there already
             for low in range(0, taps, DEPTH):
-                _tile(w, g, first, filters - ROWS, low, columns, pitch, rows, j)
+                k = filters - ROWS
+                _tile(w, g, first, k, low, columns, pitch, rows, j, positions)
 
 
 @njit(inline="always")
-def _tile(w, g, first, k, low, columns, pitch, rows, j):  # type: ignore[no-untyped-def]
-    """Outputs *k* to *k* + ROWS, *j* to *j* + LANES: taps from *low* on are added."""
+def _tile(w, g, first, k, low, columns, pitch, rows, j, positions):  # type: ignore[no-untyped-def]
+    """Outputs *k* to *k* + ROWS, *j* to *j* + LANES, as far as there are *positions*:
+    taps from *low* on are added."""
     taps = w.shape[2]
     left = address(w[g, first + k], low)
     right = columns + (low * pitch + j) * FLOAT_BYTES
     out = rows + (k * pitch + j) * FLOAT_BYTES
-    depth = min(DEPTH, taps - low)
-    multiply((left, taps, 1, right, pitch, out, pitch, depth, low > 0))
+    args = left, taps, 1, right, pitch, out, pitch, min(DEPTH, taps - low), low > 0
+    if positions - j > WIDTH:
+        multiply(args)
+    else:
+        multiply_half(args)
