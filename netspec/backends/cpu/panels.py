@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from numba import types
 
-from netspec.backends.cpu.vectors import ROWS, WIDTH, Emitter, Value, emitted
+from netspec.backends.cpu.epilogue import BIAS, INVERSE, MEAN, SCALE, SHIFT, TERMS
+from netspec.backends.cpu.vectors import (
+    ROWS,
+    WIDTH,
+    Emitter,
+    Value,
+    Vector,
+    emitted,
+)
 
 VECTORS = 2  # that LANES fill
 LINE = 16  # values that come from memory at once
@@ -26,28 +34,10 @@ def fetch(emit: Emitter, at: Value, step: Value, values: Value) -> None:
             emit.prefetch(at, emit.add(emit.mul(step, i), emit.mul(line, LINE)))
 
 
-def _multiply(emit: Emitter, vectors: int, args: tuple[Value, ...]) -> None:
-    a, a_row, a_step, b, b_step, c, c_step, inner, add = args
-    cells = [(i, j) for i in range(ROWS) for j in range(vectors)]
-    sums = {cell: emit.register(emit.zero()) for cell in cells}
-    with emit.builder.if_then(add):
-        for i, j in cells:
-            emit.set(sums[i, j], emit.load(c, emit.add(emit.mul(c_step, i), j * WIDTH)))
-    with emit.loop(inner) as p:
-        at_a, at_b = emit.mul(a_step, p), emit.mul(b_step, p)
-        right = [emit.load(b, emit.add(at_b, j * WIDTH)) for j in range(vectors)]
-        for i in range(ROWS):
-            left = emit.load_one(a, emit.add(at_a, emit.mul(a_row, i)))
-            for j in range(vectors):
-                total = emit.get(sums[i, j]) + left.times(right[j])
-                emit.set(sums[i, j], total)
-    for i, j in cells:
-        emit.store(c, emit.add(emit.mul(c_step, i), j * WIDTH), emit.get(sums[i, j]))
-
-
 _PRODUCT = (
     _ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, types.boolean
 )  # fmt: skip
+_FINISH = (_ADDRESS, _COUNT, _COUNT, _COUNT, _ADDRESS, types.boolean, types.float32)
 
 
 @emitted(*_PRODUCT)
@@ -59,10 +49,104 @@ def multiply(emit: Emitter, *args: Value) -> None:
     index to the next; the address of c and its values from one row to the next;
     *inner*; *add*.
     """
-    _multiply(emit, VECTORS, args)
+    _store(emit, _sums(emit, VECTORS, *args), *args[5:7])
 
 
 @emitted(*_PRODUCT)
 def multiply_half(emit: Emitter, *args: Value) -> None:
     """The same for the first WIDTH of the LANES, with the same sums."""
-    _multiply(emit, 1, args)
+    _store(emit, _sums(emit, 1, *args), *args[5:7])
+
+
+@emitted(*_PRODUCT, *_FINISH, apart=True)
+def multiply_finished(emit: Emitter, *args: Value) -> None:
+    """a b, or c + a b, finished: as outputs of ROWS filters, not written to c.
+
+    Called with one tuple of: what :func:`multiply` takes; the address of the outputs
+    and their values from one filter to the next; how many of the filters, and of the
+    LANES, there are; the filters' terms, and *scaled* and *floor* of
+    :class:`~netspec.backends.cpu.epilogue.Finish`.
+    """
+    product, last = args[: len(_PRODUCT)], args[len(_PRODUCT) :]
+    _finish(emit, _sums(emit, VECTORS, *product), *last)
+
+
+@emitted(*_PRODUCT, *_FINISH, apart=True)
+def multiply_half_finished(emit: Emitter, *args: Value) -> None:
+    """The same for the first WIDTH of the LANES."""
+    product, last = args[: len(_PRODUCT)], args[len(_PRODUCT) :]
+    _finish(emit, _sums(emit, 1, *product), *last)
+
+
+def _sums(
+    emit: Emitter,
+    vectors: int,
+    a: Value,
+    a_row: Value,
+    a_step: Value,
+    b: Value,
+    b_step: Value,
+    c: Value,
+    c_step: Value,
+    inner: Value,
+    add: Value,
+) -> list[list[Vector]]:
+    """The vectors of each of ROWS rows."""
+    columns = range(vectors)
+    sums = [[emit.register(emit.zero()) for _ in columns] for _ in range(ROWS)]
+    with emit.builder.if_then(add):
+        for i, row in enumerate(sums):
+            for j, total in enumerate(row):
+                place = emit.add(emit.mul(c_step, i), j * WIDTH)
+                emit.set(total, emit.load(c, place))
+    with emit.loop(inner) as p:
+        at_a, at_b = emit.mul(a_step, p), emit.mul(b_step, p)
+        right = [emit.load(b, emit.add(at_b, j * WIDTH)) for j in columns]
+        for i, row in enumerate(sums):
+            left = emit.load_one(a, emit.add(at_a, emit.mul(a_row, i)))
+            for total, factor in zip(row, right):
+                emit.set(total, emit.get(total) + left.times(factor))
+    return [[emit.get(total) for total in row] for row in sums]
+
+
+def _store(emit: Emitter, sums: list[list[Vector]], c: Value, c_step: Value) -> None:
+    for i, row in enumerate(sums):
+        for j, total in enumerate(row):
+            emit.store(c, emit.add(emit.mul(c_step, i), j * WIDTH), total)
+
+
+def _finish(
+    emit: Emitter,
+    sums: list[list[Vector]],
+    y: Value,
+    y_step: Value,
+    rows: Value,
+    lanes: Value,
+    terms: Value,
+    scaled: Value,
+    floor: Value,
+) -> None:
+    least = emit.splat(floor)
+    for i, row in enumerate(sums):
+        is_there = emit.builder.icmp_signed("<", emit.index(i), rows)
+        with emit.builder.if_then(is_there, likely=True):
+            for j, total in enumerate(_scaled(emit, row, terms, i * TERMS, scaled)):
+                place = emit.add(emit.mul(y_step, i), j * WIDTH)
+                there = emit.sub(lanes, j * WIDTH)
+                emit.store_first(y, place, total.at_least(least), there)
+
+
+def _scaled(
+    emit: Emitter, row: list[Vector], terms: Value, at: int, scaled: Value
+) -> list[Vector]:
+    """A row plus its bias, and where *scaled* normalised and scaled."""
+    bias = emit.load_one(terms, at + BIAS)
+    cells = [emit.register(total.exactly() + bias) for total in row]
+    with emit.builder.if_then(scaled):
+        mean, inverse, scale, shift = (
+            emit.load_one(terms, at + i) for i in (MEAN, INVERSE, SCALE, SHIFT)
+        )
+        for cell in cells:
+            centred = emit.get(cell).exactly() - mean
+            emit.set(cell, centred.times(inverse).times(scale) + shift)
+    return [emit.get(cell) for cell in cells]
