@@ -165,7 +165,8 @@ class Solver:
         self._debug = TellingRunner(self._emit) if message.debug_info else None
         leaves = Leaves(message.iter_size * net.graph.shards, sync.rank, sync.size)
         course = Course.of(net.graph, leaves)
-        self._stream = Stream(self._training.feeds, course.beginning)
+        feeds, raw = self._training.feeds, net.ops.transforms
+        self._stream = Stream(feeds, course.beginning, raw)
         runner = self._debug or PlainRunner()
         self.passes = Passes(net, self._stream, message.iter_size, sync, runner)
         names = getattr(sync, "places", range(sync.size))

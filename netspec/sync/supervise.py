@@ -18,7 +18,14 @@ from types import FrameType
 from typing import IO, TextIO
 
 from netspec.errors import DeviceError
-from netspec.sync.launchers import ENDED, LAUNCHER, RANKS, RESTARTED, ROOT_ALLOWED
+from netspec.sync.launchers import (
+    ALLOCATION,
+    ENDED,
+    LAUNCHER,
+    RANKS,
+    RESTARTED,
+    ROOT_ALLOWED,
+)
 
 _LOOK = 0.05  # seconds between two looks at the processes
 FINAL = frozenset((0, 1, 2, 3, 4, 6, 130))  # exit codes that another try cannot mend
@@ -79,6 +86,7 @@ class Supervisor:
     def _start(self, tried: int) -> subprocess.Popen[str]:
         own = {LAUNCHER: str(os.getpid()), RANKS: self._folder}
         again = {RESTARTED: "1"} if tried else {}
+        given = {k: v for k, v in os.environ.items() if k != ALLOCATION}
         return subprocess.Popen(
             self._command,
             stdin=subprocess.DEVNULL,
@@ -86,7 +94,7 @@ class Supervisor:
             stderr=subprocess.PIPE if self._several else None,
             text=True,
             errors="replace",
-            env={**os.environ, **ROOT_ALLOWED, **own, **again},
+            env={**given, **ROOT_ALLOWED, **own, **again},
             start_new_session=True,  # Ctrl-C is ours to pass on
         )
 
