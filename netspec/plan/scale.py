@@ -179,7 +179,8 @@ def predict(
     forward = sum(layer.forward for layer in layers)
     backward = sum(layer.backward for layer in layers)
     compute = leaves * (forward + backward)
-    compute += (leaves.bit_length() - 1) * _adding(layers, device)
+    # Backward adds a right leaf to its left one; the tree's other sums are passes.
+    compute += max(0, leaves - 1 - leaves // 2) * _adding(layers, device)
     free, busy = 0.0, 0.0
     at = compute - backward
     for layer in reversed(layers):
