@@ -34,6 +34,14 @@ def fetch(emit: Emitter, at: Value, step: Value, values: Value) -> None:
             emit.prefetch(at, emit.add(emit.mul(step, i), emit.mul(line, LINE)))
 
 
+@emitted(_ADDRESS, _COUNT, _COUNT, apart=True)
+def fetch_panel(emit: Emitter, at: Value, step: Value, rows: Value) -> None:
+    """Have LANES values of each of *rows*, *step* apart, brought near meanwhile."""
+    with emit.loop(rows) as row:
+        for j in range(0, VECTORS * WIDTH, LINE):
+            emit.prefetch(at, emit.add(emit.mul(step, row), j))
+
+
 _PRODUCT = (
     _ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, types.boolean
 )  # fmt: skip
@@ -67,15 +75,21 @@ def multiply_finished(emit: Emitter, *args: Value) -> None:
     LANES, there are; the filters' terms, and *scaled* and *floor* of
     :class:`~netspec.backends.cpu.epilogue.Finish`.
     """
-    product, last = args[: len(_PRODUCT)], args[len(_PRODUCT) :]
-    _finish(emit, _sums(emit, VECTORS, *product), *last)
+    _finished(emit, VECTORS, args)
 
 
 @emitted(*_PRODUCT, *_FINISH, apart=True)
 def multiply_half_finished(emit: Emitter, *args: Value) -> None:
     """The same for the first WIDTH of the LANES."""
-    product, last = args[: len(_PRODUCT)], args[len(_PRODUCT) :]
-    _finish(emit, _sums(emit, 1, *product), *last)
+    _finished(emit, 1, args)
+
+
+def _finished(emit: Emitter, vectors: int, args: tuple[Value, ...]) -> None:
+    product, (y, y_step, *last) = args[: len(_PRODUCT)], args[len(_PRODUCT) :]
+    for i in range(ROWS):  # the lines come while the sums are made
+        for j in range(vectors):
+            emit.prefetch(y, emit.add(emit.mul(y_step, i), j * WIDTH), write=True)
+    _finish(emit, _sums(emit, vectors, *product), y, y_step, *last)
 
 
 def _sums(

@@ -148,16 +148,19 @@ class Emitter:
         pointer = self._pointer(address, offset, FLOAT)
         self.builder.store(value, pointer, align=FLOAT_BYTES)
 
-    def prefetch(self, address: Value, offset: Value | int) -> None:
-        """Ask for what is there to come into the second cache."""
+    def prefetch(
+        self, address: Value, offset: Value | int, write: bool = False
+    ) -> None:
+        """Ask for what is there to come into the second cache; into the first, and to
+        be this core's own, where it will be written."""
         bits, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [pointer, bits, bits, bits])
         function = cgutils.get_or_insert_function(
             self.builder.module, kind, "llvm.prefetch.p0"
         )
         place = self.builder.bitcast(self._pointer(address, offset, FLOAT), pointer)
-        read, second_cache, data = (ir.Constant(bits, number) for number in (0, 2, 1))
-        self.builder.call(function, [place, read, second_cache, data])
+        how = (1, 3, 1) if write else (0, 2, 1)  # write or read, cache, data
+        self.builder.call(function, [place, *(ir.Constant(bits, n) for n in how)])
 
     def float(self, value: float) -> Value:
         """A float as a value."""

@@ -17,6 +17,7 @@ from netspec.backends.cpu.frame import Array, frame, macs
 from netspec.backends.cpu.lines import address
 from netspec.backends.cpu.panels import (
     fetch,
+    fetch_panel,
     multiply,
     multiply_finished,
     multiply_half,
@@ -126,6 +127,7 @@ def _pieces(  # type: ignore[no-untyped-def]
                 n, at = divmod(j, positions)
                 if at + LANES <= positions and positions % CROWDED:
                     right, step = address(x[n, g, 0, 0, 0], at), positions
+                    fetch_panel((right + LANES * FLOAT_BYTES, step, channels))
                 else:
                     right, step = columns, LANES
                     load_columns(
