@@ -205,4 +205,4 @@ def test_buckets_are_those_of_training():
     steps = _buckets(roofline(net.graph, SLOW))
     ours = [size for _, those in steps for size in those]
     assert len(ours) == 5
-    assert ours == pytest.approx(cut, abs=64)  # pieces end at whole elements
+    assert ours == pytest.approx(cut, abs=512)  # segments are aligned
