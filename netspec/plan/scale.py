@@ -287,11 +287,13 @@ def _buckets(layers: Sequence[LayerTime]) -> Iterator[tuple[float, list[int]]]:
 def _gathering(layers: Sequence[LayerTime], leaves: int) -> int:
     """Bytes from and to memory that a rank's own leaves are added up with.
 
-    Each begins with zeros; each but the last is kept, which reads and writes it, and
-    added to another, which reads both and writes one.
+    Backward adds a right leaf to its left one, which begins with zeros.  Each such pair
+    but the last is kept, which reads and writes it, and added to another, which reads
+    both and writes one.
     """
     size = sum(layer.gradient_bytes for layer in layers)
-    return size * (leaves + 5 * (leaves - 1))
+    pairs = -(-leaves // 2)
+    return size * (pairs + 5 * (pairs - 1))
 
 
 def _update_bytes(size: float, histories: int) -> float:

@@ -150,8 +150,9 @@ def test_leaves_are_zeroed_copied_and_added():
     device = replace(SLOW, bandwidth=1 << 20)
     small = LayerTime("a", 0, 0, 1 << 18)
     found = predict([small], 4, 8, 1, device, WIRE)
-    # 4 times written, 3 times read and written, 3 times two are read and one written.
-    assert found.compute == pytest.approx((4 + 3 * 2 + 3 * 3) / 4)
+    # Of two pairs both are written, one is read and written, both are read and one is
+    # written.
+    assert found.compute == pytest.approx((2 + 2 + 3) / 4)
     assert found.update == pytest.approx((3 + 2) / 4)
     several = predict([small], 4, 8, 2, device, WIRE)
     assert several.compute == found.compute
