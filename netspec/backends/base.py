@@ -8,7 +8,8 @@ Conventions of every operation:
 
 * Outputs are arguments (``y``, ``dx``, ``dw`` ...) that exist already.
 * Gradients of data (``dx``) are overwritten, gradients of parameters (``dw``, ``db``)
-  are added to.
+  are added to: each number once, by a sum that is complete.  So a gradient computed
+  onto another has the bits of the sum of both.
 * Arrays are C-contiguous, logical order (N, C, spatial ...); geometry is a frozen
   dataclass.
 * Element-wise operations may be called with ``y is x`` and ``dx is dy``.

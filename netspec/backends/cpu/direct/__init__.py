@@ -99,11 +99,12 @@ def backward_weights(x: Array, dy: Array, dw: Array, geo: ConvolutionGeometry) -
         positions(dy, geo), sums, plan.channels, plan.gradient_stretch, frame(geo),
         workspace=room, work=macs(geo),
     )  # fmt: skip
-    target = weights(dw, geo)
-    for part in sums:
-        for block in range(blocks):
-            some = target[:, :, block * taps : (block + 1) * taps]
-            some += part[:, block, :filters, : some.shape[2]]
+    total, target = sums[0], weights(dw, geo)
+    for part in sums[1:]:
+        total += part
+    for block in range(blocks):
+        some = target[:, :, block * taps : (block + 1) * taps]
+        some += total[:, block, :filters, : some.shape[2]]
 
 
 def _blocks(geo: ConvolutionGeometry) -> int:
