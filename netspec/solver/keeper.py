@@ -37,6 +37,7 @@ from netspec.solver.snapshot import (
     restore_histories,
     write_snapshot,
 )
+from netspec.solver.staging import staged
 from netspec.spec import Located, filter_net
 from netspec.sync import Synchronizer, share_bytes
 from netspec.weights import Status
@@ -143,17 +144,21 @@ class Keeper:
             self._emit(Warned(f"no snapshot: {error.problem}", error.remedy + before))
 
     def _write(self, files: SnapshotFiles, kept: list[int]) -> None:
-        files.state.parent.mkdir(parents=True, exist_ok=True)
         bad = bad_weights(self._net, self._progress.iteration)
         if bad:
             raise bad
         header = self._header()
         header.kept[:] = kept
+        header.learned_net = str(files.weights)
+        with staged(files) as here:
+            write_snapshot(self._net, self._histories, header, here, self._average)
+            self._write_sidecars(here)
+
+    def _write_sidecars(self, files: SnapshotFiles) -> None:
         if self._preprocess:
             write_sidecar(files.weights, self._preprocess)
             if self._average:
                 write_sidecar(files.average, self._preprocess)
-        write_snapshot(self._net, self._histories, header, files, self._average)
 
     def _header(self) -> SolverState:
         header = make_header(self._message, self._progress, self._seed, self._course)

@@ -509,7 +509,8 @@ class Solver:
         if self._started:
             return
         self._started = True
-        if self.parameters.snapshot or snapshots:
+        message = self.parameters
+        if message.snapshot or message.snapshot_best or snapshots:
             self._keeper.prepare()
         self._emit(self.facts())
         self._warn_precision()

@@ -149,6 +149,49 @@ def test_auto_passes_over_what_is_damaged(tmp_path, victim):
     assert "solver_iter_4.caffemodel', are missing" in restored.passed_over[1]
 
 
+BEST = 'snapshot_best: "loss" test_interval: 1 test_iter: 2 '
+
+
+@pytest.mark.parametrize("form", ["BINARYPROTO", "HDF5"])
+def test_auto_takes_the_best_where_it_is_the_newest(tmp_path, form):
+    """A run that keeps no other would start anew, and write over it."""
+    settings = f"{BEST} snapshot_format: {form} "
+    solver, events = made(tmp_path, settings)
+    solver.step(6)
+    best = [e.iteration for e in events if isinstance(e, SnapshotWritten)][-1]
+    again, events = made(tmp_path, settings, resume="auto")
+    assert again.iteration == best > 0
+    assert not next(e for e in events if isinstance(e, Restored)).passed_over
+    again.step(6 - best)
+    np.testing.assert_array_equal(weights_of(again), weights_of(solver))
+    assert made(tmp_path, settings + "snapshot: 1")[0].snapshot()  # of iteration 0
+    assert made(tmp_path, settings, resume="auto")[0].iteration == best
+
+
+@pytest.mark.parametrize("damaged", ["best", "iter_4"])
+def test_auto_prefers_what_is_whole(tmp_path, damaged):
+    solver, events = made(tmp_path, BEST + "snapshot: 4")
+    solver.step(4)
+    best = [e.iteration for e in events if isinstance(e, SnapshotWritten) and e.best]
+    assert made(tmp_path, BEST, resume="auto")[0].iteration == 4
+    damage(tmp_path / f"solver_{damaged}.solverstate")
+    again, events = made(tmp_path, BEST, resume="auto")
+    assert again.iteration == (4 if damaged == "best" else best[-1])
+    (restored,) = [e for e in events if isinstance(e, Restored)]
+    assert f"solver_{damaged}.solverstate: " in restored.passed_over[0]
+
+
+def test_weights_that_cannot_be_read_are_passed_over(tmp_path):
+    solver, _ = made(tmp_path)
+    solver.step(4)
+    (tmp_path / "solver_iter_4.caffemodel").unlink()
+    (tmp_path / "solver_iter_4.caffemodel").mkdir()
+    again, events = made(tmp_path, resume="auto")
+    assert again.iteration == 2
+    (restored,) = [e for e in events if isinstance(e, Restored)]
+    assert "cannot be read: Is a directory" in restored.passed_over[0]
+
+
 def test_auto_starts_where_there_is_no_snapshot(tmp_path):
     solver, events = made(tmp_path)
     assert not solver.restore("auto")
