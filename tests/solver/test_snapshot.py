@@ -247,6 +247,10 @@ def test_another_net_is_refused(tmp_path):
         (EVERY + "display: 1 snapshot_keep: 9", False),
         (EVERY + "weight_decay: 0.5", True),
         (EVERY + "random_seed: 9", True),
+        (EVERY + "larc: true", True),
+        (EVERY + 'momentum_policy: "opt"', True),
+        (EVERY + 'weight_decay_policy: "poly" max_weight_decay: 0.1', True),
+        (EVERY + "max_iter: 7", False),
     ],
 )
 def test_a_change_of_course_is_a_warning(tmp_path, settings, warns):
@@ -257,6 +261,28 @@ def test_a_change_of_course_is_a_warning(tmp_path, settings, warns):
         e for e in events if isinstance(e, Warned) and "is not what it was" in e.problem
     ]
     assert bool(found) == warns
+
+
+@pytest.mark.parametrize(
+    ("settings", "change"),
+    [
+        ('lr_policy: "poly" power: 2 max_iter: 9', "max_iter: 7"),
+        ('lr_policy: "cosine" max_iter: 9', "max_iter: 7"),
+        ('momentum_policy: "poly" max_iter: 9', "max_iter: 7"),
+        ('lr_policy: "plateau" test_iter: 2', "test_iter: 1"),
+    ],
+)
+def test_what_a_policy_reads_is_a_part_of_the_course(tmp_path, settings, change):
+    field = change.split()[0]
+    before = "snapshot: 2 test_interval: 3 " + settings
+    made(tmp_path, before)[0].step(2)
+    again, events = made(
+        tmp_path, before.replace(before[before.index(field) :], change)
+    )
+    again.restore("auto")
+    assert [
+        e for e in events if isinstance(e, Warned) and "not what it was" in e.problem
+    ]
 
 
 def test_weights_that_are_not_finite_are_not_written(tmp_path):
