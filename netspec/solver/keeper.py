@@ -9,7 +9,7 @@ from typing import Any
 
 from netspec.data.preprocess_file import write_sidecar
 from netspec.data.preprocess_net import preprocess_of_net
-from netspec.errors import DataError, NetspecError, UsageError
+from netspec.errors import DataError, NetspecError
 from netspec.net import Net
 from netspec.proto import SolverParameter, SolverState
 from netspec.solver.average import Average
@@ -218,20 +218,10 @@ class Keeper:
             chosen = share_bytes(self._sync, chosen.encode()).decode()
         ops.fix_algorithms(of_lines(chosen.splitlines()))
 
-    def agree(self) -> None:
-        """See that all ranks read the same files, and start from rank 0's weights.
-
-        Raises:
-            UsageError: this rank's net or solver is another than rank 0's.
-        """
-        if self._sync.size == 1:
-            return
-        if share_bytes(self._sync, self._course) != self._course:
-            raise UsageError(
-                "this rank reads another net or solver than rank 0 does.",
-                "Give all ranks the same files.",
-            )
-        self._sync.broadcast(self._net.arena.data)
+    def share_weights(self) -> None:
+        """Give all ranks rank 0's weights, whatever files they have read."""
+        if self._sync.size > 1:
+            self._sync.broadcast(self._net.arena.data)
 
     def _take_up(self, snapshot: Snapshot, wrong: list[NetspecError]) -> None:
         fitted = fit_histories(snapshot, self._net, self._message)
