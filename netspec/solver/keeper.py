@@ -17,6 +17,7 @@ from netspec.solver.events import Event, Restored, SnapshotWritten, Warned
 from netspec.solver.files import (
     SnapshotFiles,
     best,
+    check_room,
     check_writable,
     numbered,
     prefix_of,
@@ -101,8 +102,19 @@ class Keeper:
         self.last, self._last_at = files, now
         self._emit(SnapshotWritten(now, str(files.weights), str(files.state)))
         for iteration in kept[:-keep]:
-            numbered(self.prefix, iteration, self._message).remove()
+            self._remove(numbered(self.prefix, iteration, self._message))
         return files
+
+    def _remove(self, files: SnapshotFiles) -> None:
+        try:
+            files.remove()
+        except OSError as error:
+            self._emit(
+                Warned(
+                    f"{files.state} is not deleted: {error.strerror}.",
+                    "It is kept for good; delete it yourself.",
+                )
+            )
 
     def write_if_due(self) -> None:
         """Write where ``snapshot`` says so; on failure warn, and try the next time."""
@@ -122,9 +134,13 @@ class Keeper:
         Raises:
             DataError: they cannot.
         """
-        if not self._sync.rank:
-            check_writable(self.prefix)
-            remove_leftovers(self.prefix)
+        if self._sync.rank:
+            return
+        check_writable(self.prefix)
+        remove_leftovers(self.prefix)
+        arrays = [self._net.arena.data, *self._histories]
+        arrays += [self._average.values] if self._average else []
+        check_room(self.prefix, sum(array.nbytes for array in arrays))
 
     def write_best(self) -> None:
         """Write PREFIX_best in place of the one before it; raises as :meth:`write`."""

@@ -109,6 +109,20 @@ def test_the_last_n_are_kept(tmp_path):
     assert kept == [f"solver_iter_{i}.caffemodel" for i in (1, 4, 5)]
 
 
+def test_one_that_cannot_be_deleted_is_a_warning(tmp_path):
+    solver, events = made(tmp_path, "snapshot: 1 snapshot_keep: 1")
+    solver.step(1)
+    (tmp_path / "solver_iter_1.solverstate").unlink()
+    (tmp_path / "solver_iter_1.solverstate").mkdir()
+    solver.step(2)
+    (warned,) = [e for e in events if isinstance(e, Warned) and "deleted" in e.problem]
+    assert "solver_iter_1.solverstate is not deleted: Is a directory" in warned.problem
+    assert {"solver_iter_3.caffemodel", "solver_iter_1.caffemodel"} < set(
+        names(tmp_path)
+    )
+    assert "solver_iter_2.caffemodel" not in names(tmp_path)
+
+
 def test_the_best_is_kept_and_can_be_gone_on_from(tmp_path):
     settings = 'snapshot_best: "loss" test_interval: 1 test_iter: 2 '
     solver, events = made(tmp_path, settings)
