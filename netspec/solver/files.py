@@ -134,7 +134,7 @@ def newest_first(prefix: str) -> Iterator[Path]:
     )
     try:
         entries = os.listdir(folder or ".")
-    except FileNotFoundError:
+    except OSError:  # whether one can be written there is looked at before training
         return
     found = {entry: match for entry in entries if (match := pattern.fullmatch(entry))}
     for entry in sorted(found, key=lambda e: (-int(found[e][1]), e)):
@@ -166,6 +166,22 @@ def check_writable(prefix: str) -> None:
             "Give a snapshot_prefix in a folder that you may write to.",
             place=Place(f"{prefix}_iter_*"),
         ) from None
+
+
+def check_room(prefix: str, size: int) -> None:
+    """Find out likewise that there is no room for a snapshot of *size* bytes.
+
+    Raises:
+        DataError: there is not.
+    """
+    disk = shutil.disk_usage(Path(prefix).parent)
+    if disk.free < size and disk.total:  # some file systems know of no size at all
+        raise DataError(
+            f"snapshots cannot be written: one takes {size:,} bytes, and the disk has "
+            f"{disk.free:,} free.",
+            "Make room, or give a snapshot_prefix on another disk.",
+            place=Place(f"{prefix}_iter_*"),
+        )
 
 
 def remove_leftovers(prefix: str) -> None:

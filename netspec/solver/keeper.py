@@ -9,7 +9,7 @@ from typing import Any
 
 from netspec.data.preprocess_file import write_sidecar
 from netspec.data.preprocess_net import preprocess_of_net
-from netspec.errors import DataError, NetspecError, UsageError
+from netspec.errors import DataError, NetspecError
 from netspec.net import Net
 from netspec.proto import SolverParameter, SolverState
 from netspec.solver.average import Average
@@ -17,6 +17,7 @@ from netspec.solver.events import Event, Restored, SnapshotWritten, Warned
 from netspec.solver.files import (
     SnapshotFiles,
     best,
+    check_room,
     check_writable,
     numbered,
     prefix_of,
@@ -101,8 +102,19 @@ class Keeper:
         self.last, self._last_at = files, now
         self._emit(SnapshotWritten(now, str(files.weights), str(files.state)))
         for iteration in kept[:-keep]:
-            numbered(self.prefix, iteration, self._message).remove()
+            self._remove(numbered(self.prefix, iteration, self._message))
         return files
+
+    def _remove(self, files: SnapshotFiles) -> None:
+        try:
+            files.remove()
+        except OSError as error:
+            self._emit(
+                Warned(
+                    f"{files.state} is not deleted: {error.strerror}.",
+                    "It is kept for good; delete it yourself.",
+                )
+            )
 
     def write_if_due(self) -> None:
         """Write where ``snapshot`` says so; on failure warn, and try the next time."""
@@ -122,9 +134,13 @@ class Keeper:
         Raises:
             DataError: they cannot.
         """
-        if not self._sync.rank:
-            check_writable(self.prefix)
-            remove_leftovers(self.prefix)
+        if self._sync.rank:
+            return
+        check_writable(self.prefix)
+        remove_leftovers(self.prefix)
+        arrays = [self._net.arena.data, *self._histories]
+        arrays += [self._average.values] if self._average else []
+        check_room(self.prefix, sum(array.nbytes for array in arrays))
 
     def write_best(self) -> None:
         """Write PREFIX_best in place of the one before it; raises as :meth:`write`."""
@@ -218,20 +234,10 @@ class Keeper:
             chosen = share_bytes(self._sync, chosen.encode()).decode()
         ops.fix_algorithms(of_lines(chosen.splitlines()))
 
-    def agree(self) -> None:
-        """See that all ranks read the same files, and start from rank 0's weights.
-
-        Raises:
-            UsageError: this rank's net or solver is another than rank 0's.
-        """
-        if self._sync.size == 1:
-            return
-        if share_bytes(self._sync, self._course) != self._course:
-            raise UsageError(
-                "this rank reads another net or solver than rank 0 does.",
-                "Give all ranks the same files.",
-            )
-        self._sync.broadcast(self._net.arena.data)
+    def share_weights(self) -> None:
+        """Give all ranks rank 0's weights, whatever files they have read."""
+        if self._sync.size > 1:
+            self._sync.broadcast(self._net.arena.data)
 
     def _take_up(self, snapshot: Snapshot, wrong: list[NetspecError]) -> None:
         fitted = fit_histories(snapshot, self._net, self._message)

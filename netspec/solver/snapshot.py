@@ -29,7 +29,7 @@ from netspec.solver.files import (
 )
 from netspec.solver.loss_scale import LossScale
 from netspec.solver.plateau import Measured
-from netspec.solver.schedules import steps_taken
+from netspec.solver.schedules import POLICIES, steps_taken
 from netspec.solver.state import StoredState, fit_history, read_state, write_state
 from netspec.solver.updates import RULES
 
@@ -42,7 +42,9 @@ _COURSE = frozenset(
         *("shards", "plateau_metric", "plateau_patience", "plateau_min_delta"),
         *("plateau_drops", "plateau_mode", "warmup_iter", "warmup_start_lr", "min_lr"),
         *("local_gw_ratio", "ema_decay", "precision", "loss_scale"),
-        "loss_scale_window",
+        *("loss_scale_window", "momentum_policy", "max_momentum", "momentum_power"),
+        *("weight_decay_policy", "max_weight_decay", "weight_decay_power"),
+        *("larc", "larc_policy", "larc_eta"),
     )
 )
 
@@ -79,12 +81,23 @@ def course_digest(net: NetParameter, solver: SolverParameter) -> bytes:
     """SHA-256 of what the course of a run follows from, seeds and data aside."""
     course = SolverParameter()
     course.CopyFrom(solver)
+    deciding = _COURSE | _deciding_here(solver)
     for descriptor, _ in solver.ListFields():
-        if descriptor.name not in _COURSE:
+        if descriptor.name not in deciding:
             course.ClearField(descriptor.name)
     parts = (net, course)
     serialized = b"".join(part.SerializeToString(deterministic=True) for part in parts)
     return hashlib.sha256(serialized).digest()
+
+
+def _deciding_here(solver: SolverParameter) -> set[str]:
+    """Fields that decide how a run goes on where others ask for them."""
+    fields = set(POLICIES[solver.lr_policy].needs)
+    if "poly" in (solver.momentum_policy, solver.weight_decay_policy):
+        fields.add("max_iter")
+    if solver.lr_policy == "plateau":
+        fields |= {"test_interval", "test_iter", "test_initialization"}
+    return fields
 
 
 def make_header(

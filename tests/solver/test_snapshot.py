@@ -109,6 +109,20 @@ def test_the_last_n_are_kept(tmp_path):
     assert kept == [f"solver_iter_{i}.caffemodel" for i in (1, 4, 5)]
 
 
+def test_one_that_cannot_be_deleted_is_a_warning(tmp_path):
+    solver, events = made(tmp_path, "snapshot: 1 snapshot_keep: 1")
+    solver.step(1)
+    (tmp_path / "solver_iter_1.solverstate").unlink()
+    (tmp_path / "solver_iter_1.solverstate").mkdir()
+    solver.step(2)
+    (warned,) = [e for e in events if isinstance(e, Warned) and "deleted" in e.problem]
+    assert "solver_iter_1.solverstate is not deleted: Is a directory" in warned.problem
+    assert {"solver_iter_3.caffemodel", "solver_iter_1.caffemodel"} < set(
+        names(tmp_path)
+    )
+    assert "solver_iter_2.caffemodel" not in names(tmp_path)
+
+
 def test_the_best_is_kept_and_can_be_gone_on_from(tmp_path):
     settings = 'snapshot_best: "loss" test_interval: 1 test_iter: 2 '
     solver, events = made(tmp_path, settings)
@@ -247,6 +261,10 @@ def test_another_net_is_refused(tmp_path):
         (EVERY + "display: 1 snapshot_keep: 9", False),
         (EVERY + "weight_decay: 0.5", True),
         (EVERY + "random_seed: 9", True),
+        (EVERY + "larc: true", True),
+        (EVERY + 'momentum_policy: "opt"', True),
+        (EVERY + 'weight_decay_policy: "poly" max_weight_decay: 0.1', True),
+        (EVERY + "max_iter: 7", False),
     ],
 )
 def test_a_change_of_course_is_a_warning(tmp_path, settings, warns):
@@ -257,6 +275,28 @@ def test_a_change_of_course_is_a_warning(tmp_path, settings, warns):
         e for e in events if isinstance(e, Warned) and "is not what it was" in e.problem
     ]
     assert bool(found) == warns
+
+
+@pytest.mark.parametrize(
+    ("settings", "change"),
+    [
+        ('lr_policy: "poly" power: 2 max_iter: 9', "max_iter: 7"),
+        ('lr_policy: "cosine" max_iter: 9', "max_iter: 7"),
+        ('momentum_policy: "poly" max_iter: 9', "max_iter: 7"),
+        ('lr_policy: "plateau" test_iter: 2', "test_iter: 1"),
+    ],
+)
+def test_what_a_policy_reads_is_a_part_of_the_course(tmp_path, settings, change):
+    field = change.split()[0]
+    before = "snapshot: 2 test_interval: 3 " + settings
+    made(tmp_path, before)[0].step(2)
+    again, events = made(
+        tmp_path, before.replace(before[before.index(field) :], change)
+    )
+    again.restore("auto")
+    assert [
+        e for e in events if isinstance(e, Warned) and "not what it was" in e.problem
+    ]
 
 
 def test_weights_that_are_not_finite_are_not_written(tmp_path):
