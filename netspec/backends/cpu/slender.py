@@ -37,29 +37,40 @@ GROUP = 32  # rows of weights of one task
 SIDE = 4  # sums of SIDE × SIDE pairs of rows are in registers at once
 TERMS = 8  # rows of weights that are combined at once, and
 ROWS = 2 if WIDTH == 16 else 1  # rows of a result that they make: registers hold both
+SHORT = 16  # terms of a sum that is made in registers, and then added
 
 _ADDRESS, _COUNT = types.uintp, types.intp
 
 
-def sums_of_products(a: Array, b: Array, bias: Array, c: Array, add: bool) -> None:
-    """c = a bᵀ + bias, added to what c holds where *add*; a (N, K), b (M, K)."""
+def sums_of_products(a: Array, b: Array, bias: Array, c: Array) -> None:
+    """c = a bᵀ + bias; a (N, K), b (M, K)."""
     work = c.size * a.shape[1]
-    share(_dots, -(-len(b) // GROUP), a, b, bias, c, add, work=work)
+    share(_dots, -(-len(b) // GROUP), a, b, bias, c, work=work)
 
 
-def combinations(a: Array, b: Array, bias: Array, c: Array, add: bool) -> None:
-    """c = a b + bias, added to what c holds where *add*; a (N, K), b (K, M)."""
+def combinations(a: Array, b: Array, bias: Array, c: Array) -> None:
+    """c = a b + bias; a (N, K), b (K, M)."""
     work = c.size * a.shape[1]
-    share(_combine, -(-c.shape[1] // SEGMENT), a, b, bias, c, add, work=work)
+    share(_combine, -(-c.shape[1] // SEGMENT), a, b, bias, c, work=work)
+
+
+def add_combinations(a: Array, b: Array, c: Array) -> None:
+    """c += a b, each sum made alone and added once; a (N, K), b (K, M)."""
+    room, work = HELD * SEGMENT, c.size * a.shape[1]
+    tasks = -(-c.shape[1] // SEGMENT)
+    if len(b) <= SHORT:
+        share(_combine_onto, tasks, a, b, c, work=work)
+    else:
+        share(_combine_and_add, tasks, a, b, c, workspace=room, work=work)
 
 
 @njit(nogil=True, cache=True)
-def _dots(counter, tasks, workspace, a, b, bias, c, add):  # type: ignore[no-untyped-def]
+def _dots(counter, tasks, workspace, a, b, bias, c):  # type: ignore[no-untyped-def]
     """One task is GROUP rows of b."""
     task = claim(counter)
     while task < tasks:
         first, end = task * GROUP, min((task + 1) * GROUP, len(b))
-        _begin(c, bias, 0, len(a), first, end, add)
+        _begin(c, bias, first, first, end - first)
         for start in range(0, a.shape[1], STRETCH):
             stop = min(start + STRETCH, a.shape[1])
             m = first
@@ -152,58 +163,116 @@ _tall, _single = _dot_tile(SIDE, 1), _dot_tile(1, 1)
 
 
 @njit(nogil=True, cache=True)
-def _combine(counter, tasks, workspace, a, b, bias, c, add):  # type: ignore[no-untyped-def]
+def _combine(counter, tasks, workspace, a, b, bias, c):  # type: ignore[no-untyped-def]
     """One task is a segment of columns."""
     some = len(a) if len(a) <= HELD else SOME
     task = claim(counter)
     while task < tasks:
         start = task * SEGMENT
-        stop = min(start + SEGMENT, c.shape[1])
+        columns = min(SEGMENT, c.shape[1] - start)
         for first in range(0, len(a), some):
-            last = min(first + some, len(a))
-            _begin(c, bias, first, last, start, stop, add)
-            for k in range(0, len(b) - TERMS + 1, TERMS):
-                _add_terms(a, b, k, TERMS, c, first, last, start, stop)
-            for k in range(len(b) - len(b) % TERMS, len(b)):
-                _add_terms(a, b, k, 1, c, first, last, start, stop)
+            rows = c[first : first + some]
+            _begin(rows, bias, start, start, columns)
+            _add_all(a[first : first + some], b, start, rows, start, columns)
         task = claim(counter)
 
 
 @njit(nogil=True, cache=True)
-def _begin(c, bias, first, last, start, stop, add):  # type: ignore[no-untyped-def]
-    """What the sums of a block are added to."""
-    for n in range(first, last):
-        for m in range(start, stop):
-            before = c[n, m] if add else 0
-            c[n, m] = before + bias[m] if bias.size else before
+def _combine_onto(counter, tasks, workspace, a, b, c):  # type: ignore[no-untyped-def]
+    """One task is a segment of columns; sums are so short that registers hold them."""
+    task = claim(counter)
+    while task < tasks:
+        start = task * SEGMENT
+        columns = min(SEGMENT, c.shape[1] - start)
+        for n in range(0, len(a), SIDE):
+            rows = min(SIDE, len(a) - n)
+            _add_sums(a, b, c, n, rows, start, columns)
+        task = claim(counter)
 
 
 @njit(nogil=True, cache=True)
-def _add_terms(a, b, k, terms, c, first, last, start, stop):  # type: ignore[no-untyped-def]
-    """Rows *k* on of b, TERMS or one, times their factors, to some rows of c."""
-    vectors = (stop - start) // WIDTH
+def _add_sums(a, b, c, n, rows, start, columns):  # type: ignore[no-untyped-def]
+    """SIDE rows of c, or fewer one by one, in some columns from *start* on."""
     row, column = a.strides[0] // FLOAT_BYTES, a.strides[1] // FLOAT_BYTES
-    factors = a.ctypes.data + (first * row + k * column) * FLOAT_BYTES
+    vectors, source = columns // WIDTH, address(b, start)
+    for i in range(n, n + rows, SIDE if rows == SIDE else 1):
+        factors = a.ctypes.data + i * row * FLOAT_BYTES
+        out = address(c, i * c.shape[1] + start)
+        where = (
+            factors, row, column, source, b.shape[1], len(b), out, c.shape[1], vectors,
+        )  # fmt: skip
+        if rows == SIDE:
+            _add_sums_to_rows(where)
+        else:
+            _add_sums_to_row(where)
+    for i in range(n, n + rows):
+        for m in range(start + vectors * WIDTH, start + columns):
+            total = a[i, 0] * b[0, m]
+            for k in range(1, len(b)):
+                total += a[i, k] * b[k, m]
+            c[i, m] += total
+
+
+@njit(nogil=True, cache=True)
+def _combine_and_add(counter, tasks, workspace, a, b, c):  # type: ignore[no-untyped-def]
+    """One task is a segment of columns, whose sums are made in the workspace."""
+    some = len(a) if len(a) <= HELD else SOME
+    task = claim(counter)
+    while task < tasks:
+        start = task * SEGMENT
+        columns = min(SEGMENT, c.shape[1] - start)
+        for first in range(0, len(a), some):
+            rows = c[first : first + some]
+            sums = workspace[: len(rows) * columns].reshape(len(rows), columns)
+            _begin(sums, workspace[:0], 0, 0, columns)
+            _add_all(a[first : first + some], b, start, sums, 0, columns)
+            for n in range(len(rows)):
+                for m in range(columns):
+                    rows[n, start + m] += sums[n, m]
+        task = claim(counter)
+
+
+@njit(nogil=True, cache=True)
+def _begin(rows, bias, start, left, columns):  # type: ignore[no-untyped-def]
+    """What sums are added to, in some columns from *left* on."""
+    for n in range(len(rows)):
+        for m in range(columns):
+            rows[n, left + m] = bias[start + m] if bias.size else 0
+
+
+@njit(nogil=True, cache=True)
+def _add_all(a, b, start, rows, left, columns):  # type: ignore[no-untyped-def]
+    """Columns of a b from *start* on, added to those of some rows from *left* on."""
+    for k in range(0, len(b) - TERMS + 1, TERMS):
+        _add_terms(a, b, k, TERMS, start, rows, left, columns)
+    for k in range(len(b) - len(b) % TERMS, len(b)):
+        _add_terms(a, b, k, 1, start, rows, left, columns)
+
+
+@njit(nogil=True, cache=True)
+def _add_terms(a, b, k, terms, start, rows, left, columns):  # type: ignore[no-untyped-def]
+    """Rows *k* on of b, TERMS or one, times their factors, to some rows."""
+    pitch, vectors = rows.shape[1], columns // WIDTH
+    row, column = a.strides[0] // FLOAT_BYTES, a.strides[1] // FLOAT_BYTES
+    factors = a.ctypes.data + k * column * FLOAT_BYTES
     source = address(b, 0) + (k * b.shape[1] + start) * FLOAT_BYTES
-    out = address(c, 0) + (first * c.shape[1] + start) * FLOAT_BYTES
-    pairs = (last - first) // ROWS if terms == TERMS else 0
-    rest = last - first - pairs * ROWS
-    _add_to_rows(
-        (factors, row, column, source, b.shape[1], out, c.shape[1], pairs, vectors)
-    )
+    out = address(rows, left)
+    pairs = len(rows) // ROWS if terms == TERMS else 0
+    rest = len(rows) - pairs * ROWS
+    _add_to_rows((factors, row, column, source, b.shape[1], out, pitch, pairs, vectors))
     factors += pairs * ROWS * row * FLOAT_BYTES
-    out += pairs * ROWS * c.shape[1] * FLOAT_BYTES
-    where = factors, row, column, source, b.shape[1], out, c.shape[1], rest, vectors
+    out += pairs * ROWS * pitch * FLOAT_BYTES
+    where = factors, row, column, source, b.shape[1], out, pitch, rest, vectors
     if terms == TERMS:
         _add_eight(where)
     else:
         _add_one(where)
-    for n in range(first, last):
-        for m in range(start + vectors * WIDTH, stop):
-            total = c[n, m]
+    for n in range(len(rows)):
+        for m in range(vectors * WIDTH, columns):
+            total = rows[n, left + m]
             for i in range(k, k + terms):
-                total += a[n, i] * b[i, m]
-            c[n, m] = total
+                total += a[n, i] * b[i, start + m]
+            rows[n, left + m] = total
 
 
 def _combination(terms: int, at_once: int) -> Any:
@@ -253,5 +322,48 @@ def _combination(terms: int, at_once: int) -> Any:
     return emitted(*kinds, apart=True)(combination)
 
 
+def _sums_onto(rows: int) -> Any:
+    """c += a b, for *rows* rows of a and c, a few of b, whole vectors of columns.
+
+    Called with one tuple of: address of a, its steps from row to row and from factor
+    to factor; address and length of a row of b, and how many; address and length of a
+    row of c; vectors.
+    """
+
+    def sums_onto(
+        emit: Emitter,
+        a: Value,
+        a_row: Value,
+        a_column: Value,
+        b: Value,
+        b_step: Value,
+        terms: Value,
+        c: Value,
+        c_step: Value,
+        vectors: Value,
+    ) -> None:
+        sums = [emit.register(emit.zero()) for _ in range(rows)]
+        with emit.loop(vectors) as block:
+            at = emit.mul(block, WIDTH)
+            for total in sums:
+                emit.set(total, emit.zero())
+            with emit.loop(terms) as k:
+                weights = emit.load(b, emit.add(at, emit.mul(b_step, k)))
+                for i, total in enumerate(sums):
+                    place = emit.add(emit.mul(a_row, i), emit.mul(a_column, k))
+                    factor = emit.load_one(a, place)
+                    emit.set(total, emit.get(total) + factor.times(weights))
+            for i, total in enumerate(sums):
+                place = emit.add(emit.mul(c_step, i), at)
+                emit.store(c, place, emit.load(c, place) + emit.get(total))
+
+    sums_onto.__name__ = f"sums_onto_{rows}"
+    kinds = (
+        _ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT,
+    )  # fmt: skip
+    return emitted(*kinds, apart=True)(sums_onto)
+
+
+_add_sums_to_rows, _add_sums_to_row = _sums_onto(SIDE), _sums_onto(1)
 _add_to_rows = _combination(TERMS, ROWS)
 _add_eight, _add_one = _combination(TERMS, 1), _combination(1, 1)

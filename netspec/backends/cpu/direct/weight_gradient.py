@@ -79,7 +79,7 @@ def _sum(  # type: ignore[no-untyped-def]
     parts, apart = sums.shape[0], sums.shape[0] > 1
     blocks, wide = taps.shape
     packed, strip = workspace.ctypes.data, address(workspace, size)
-    own = workspace[workspace.size - filters * wide :]
+    own = workspace[workspace.size - (0 if apart else filters * wide) :]
     some = (dy.shape[2] + filters - 1) // filters
     task = claim(counter)
     while task < tasks:
