@@ -224,6 +224,11 @@ class Emitter:
         """Lanes of a and b in turn, in two vectors."""
         return [self._vector(v) for v in self._zip(a.value, b.value)]
 
+    def in_turn(self, a: Vector, b: Vector) -> list[Vector]:
+        """The reverse of :meth:`alternate`: lanes 0, 2 ... of both, then the others."""
+        turns = [list(range(first, 2 * WIDTH, 2)) for first in (0, 1)]
+        return [self._vector(self._shuffle(a.value, b.value, turn)) for turn in turns]
+
     def transpose(self, vectors: Sequence[Vector]) -> list[Vector]:
         """WIDTH vectors as the rows of a square; its columns."""
         rows = [v.value for v in vectors]
