@@ -120,13 +120,14 @@ def _spread(
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
 def _average_planes(counter, tasks, workspace, group, x, y, lengths, window):  # type: ignore[no-untyped-def]
     area = lengths[0][0] * lengths[1][0]
+    flat, means = x.reshape(len(x), x.shape[1] * x.shape[2]), y.reshape(-1)
     task = claim(counter)
     while task < tasks:
-        for p in range(task * group, min((task + 1) * group, len(y))):
-            pixels, total = x[p].reshape(-1), 0.0
+        for p in range(task * group, min((task + 1) * group, len(flat))):
+            pixels, total = flat[p], 0.0
             for i in range(pixels.size):
                 total += np.float64(pixels[i])
-            y[p, 0, 0] = total / area
+            means[p] = total / area
         task = claim(counter)
 
 
