@@ -30,7 +30,7 @@ def _stepped(w, gradient, scale, l2, l1):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _sgd(
+def _sgd(  # type: ignore[no-untyped-def]
     counter,
     tasks,
     workspace,
@@ -41,7 +41,7 @@ def _sgd(
     gradients,
     velocities,
     momentum,
-):  # type: ignore[no-untyped-def]
+):
     task = claim(counter)
     while task < tasks:
         start, stop, segment = pieces[task]
