@@ -84,9 +84,9 @@ def _nesterov(  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _adagrad(
+def _adagrad(  # type: ignore[no-untyped-def]
     counter, tasks, workspace, pieces, rows, scale, weights, gradients, squares, delta
-):  # type: ignore[no-untyped-def]
+):
     task = claim(counter)
     while task < tasks:
         start, stop, segment = pieces[task]
