@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.backends.cpu import slender
+from netspec.backends.cpu import outer, slender
 from netspec.backends.cpu.blas import product
 from netspec.backends.cpu.frame import plain
 from netspec.backends.cpu.threads import claim, share
@@ -55,7 +55,7 @@ class CpuInnerProductOps(InnerProductOps):
         if dw is None or not plain(x, dy, dw):
             return super().inner_product_backward_weights(x, dy, dw, db, transpose)
         left, right = (x, dy) if transpose else (dy, x)
-        _multiply(left.T, right, NO_BIAS, dw, add=True)
+        outer.add_outer_products(left, right, dw)
         return super().inner_product_backward_weights(x, dy, None, db, transpose)
 
 
