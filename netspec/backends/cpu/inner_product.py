@@ -1,4 +1,4 @@
-"""Inner product on the CPU: one matrix product, by BLAS where a batch is large."""
+"""Inner product on the CPU: by BLAS only where the batch is large."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.backends.cpu import outer, slender
+from netspec.backends.cpu import combinations, dots, outer
 from netspec.backends.cpu.blas import product
 from netspec.backends.cpu.frame import plain
 from netspec.backends.cpu.threads import claim, share
@@ -15,9 +15,8 @@ from netspec.compiled import njit
 
 Array = Any
 
-# Up to which slender products are quicker: rows of a batch whose products with rows of
-# weights are summed, or that are combined of rows of weights; rows that are combined.
-DOTS, ROWS, TERMS = 32, 64, 8
+# Rows of a batch up to which weights are taken as they lie, quicker than BLAS does.
+DOTS, COMBINED = 32, 1024
 TILE_ROWS = 256
 TILE_COLUMNS = 256
 NO_BIAS = np.zeros(0, np.float32)
@@ -33,7 +32,7 @@ class CpuInnerProductOps(InnerProductOps):
         if not plain(x, w, y):
             return super().inner_product_forward(x, w, b, y, transpose)
         bias = NO_BIAS if b is None else b
-        return _multiply(x, w if transpose else w.T, bias, y, add=False)
+        return (_combine if transpose else _dot)(x, w, bias, y)
 
     def inner_product_backward_data(
         self, dy: Array, w: Array, dx: Array, transpose: bool = False
@@ -41,7 +40,7 @@ class CpuInnerProductOps(InnerProductOps):
         """See :meth:`InnerProductOps.inner_product_backward_data`."""
         if not plain(dy, w, dx):
             return super().inner_product_backward_data(dy, w, dx, transpose)
-        return _multiply(dy, w.T if transpose else w, NO_BIAS, dx, add=False)
+        return (_dot if transpose else _combine)(dy, w, NO_BIAS, dx)
 
     def inner_product_backward_weights(
         self,
@@ -59,22 +58,31 @@ class CpuInnerProductOps(InnerProductOps):
         return super().inner_product_backward_weights(x, dy, None, db, transpose)
 
 
-def _multiply(a: Array, b: Array, bias: Array, c: Array, add: bool) -> None:
-    """c = a b + bias, added to what c holds where *add*."""
-    if b.strides[1] != b.itemsize:
-        if len(a) <= DOTS:
-            slender.sums_of_products(a, b.T, bias, c, add)
-            return
-    elif len(a) <= ROWS or len(b) <= TERMS:
-        slender.combinations(a, b, bias, c, add)
-        return
+def _dot(a: Array, b: Array, bias: Array, c: Array) -> None:
+    """c = a bᵀ + bias."""
+    if len(a) <= DOTS:
+        dots.sums_of_products(a, b, bias, c)
+    else:
+        _multiply(a, b.T, bias, c)
+
+
+def _combine(a: Array, b: Array, bias: Array, c: Array) -> None:
+    """c = a b + bias."""
+    if len(a) <= COMBINED:
+        combinations.combinations(a, b, bias, c)
+    else:
+        _multiply(a, b, bias, c)
+
+
+def _multiply(a: Array, b: Array, bias: Array, c: Array) -> None:
+    """c = a b + bias, by BLAS."""
     tiles = -(-c.shape[0] // TILE_ROWS) * -(-c.shape[1] // TILE_COLUMNS)
     work = c.size * a.shape[1]
-    share(_tiles, tiles, a, b, bias, c, add, work=work, blas=True)
+    share(_tiles, tiles, a, b, bias, c, work=work, blas=True)
 
 
 @njit(nogil=True, cache=True)
-def _tiles(counter, tasks, workspace, a, b, bias, c, add):  # type: ignore[no-untyped-def]
+def _tiles(counter, tasks, workspace, a, b, bias, c):  # type: ignore[no-untyped-def]
     """One task is one tile of c."""
     across = -(-c.shape[1] // TILE_COLUMNS)
     task = claim(counter)
@@ -87,6 +95,5 @@ def _tiles(counter, tasks, workspace, a, b, bias, c, add):  # type: ignore[no-un
             for r in range(r1 - r0):
                 for i in range(c1 - c0):
                     out[r, i] = bias[c0 + i]
-        keep = add or bias.size > 0
-        product(a[r0:r1], b[:, c0:c1], out, 1.0 if keep else 0.0)
+        product(a[r0:r1], b[:, c0:c1], out, 1.0 if bias.size else 0.0)
         task = claim(counter)

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
 from numba import types
 
+from netspec.backends.cpu.columns import packer
 from netspec.backends.cpu.lines import address
 from netspec.backends.cpu.threads import claim, share
 from netspec.backends.cpu.vectors import (
-    FLOAT,
-    FLOAT_BYTES,
     LANES,
     ROWS,
     WIDTH,
@@ -83,30 +81,7 @@ def _pack(source, start, stop, width, target):  # type: ignore[no-untyped-def]
         _pack_rows(called)
 
 
-def _packer(width: int) -> Any:
-    """*width* columns of a matrix, side by side.
-
-    Called with one tuple of: the address of the first, the matrix's step from row to
-    row, where they go, how many rows.
-    """
-    kind = ir.VectorType(FLOAT, width)
-
-    def pack(
-        emit: Emitter, source: Value, step: Value, target: Value, rows: Value
-    ) -> None:
-        build, size = emit.builder, kind.as_pointer()
-        with emit.loop(rows) as n:
-            skipped = emit.mul(n, emit.mul(step, FLOAT_BYTES))
-            place = build.inttoptr(emit.add(source, skipped), size)
-            values = build.load(place, align=FLOAT_BYTES, typ=kind)
-            place = emit.add(target, emit.mul(n, width * FLOAT_BYTES))
-            build.store(values, build.inttoptr(place, size), align=FLOAT_BYTES)
-
-    pack.__name__ = f"pack_{width}_columns"
-    return emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, apart=True)(pack)
-
-
-_pack_lanes, _pack_rows = _packer(LANES), _packer(ROWS)
+_pack_lanes, _pack_rows = packer(LANES), packer(ROWS)
 
 
 @njit(nogil=True, cache=True)

@@ -238,6 +238,15 @@ class Emitter:
             rows = [v for pair in pairs for v in pair]
         return [self._vector(v) for v in rows]
 
+    def sums(self, vectors: Sequence[Vector]) -> Vector:
+        """The sums of the lanes of WIDTH vectors, in their order."""
+        while len(vectors) > 1:
+            half = len(vectors) // 2
+            pairs = zip(vectors[:half], vectors[half:], strict=True)
+            halves = [self.alternate(*pair) for pair in pairs]
+            vectors = [low + high for low, high in halves]
+        return vectors[0]
+
     def _zip(self, a: Value, b: Value) -> tuple[Value, Value]:
         """Lanes of a and b in turn: the vector of the first halves, of the second."""
         low = [i // 2 + WIDTH * (i % 2) for i in range(WIDTH)]
