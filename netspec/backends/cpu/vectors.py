@@ -123,6 +123,20 @@ class Emitter:
         pointer = self._pointer(address, offset, VECTOR)
         self.builder.store(vector.value, pointer, align=FLOAT_BYTES)
 
+    def load_first(self, address: Value, offset: Value | int, count: Value) -> Vector:
+        """The first *count* lanes from memory, or all where there are fewer, and zeros
+        in the others."""
+        pointer = self._pointer(address, offset, VECTOR)
+        bit = ir.VectorType(ir.IntType(1), WIDTH)
+        kinds = [pointer.type, ir.IntType(32), bit, VECTOR]
+        kind, name = ir.FunctionType(VECTOR, kinds), "llvm.masked.load"
+        function = cgutils.get_or_insert_function(
+            self.builder.module, kind, f"{name}.v{WIDTH}f32.p0"
+        )
+        align, mask = ir.Constant(ir.IntType(32), FLOAT_BYTES), self._below(count)
+        values = [pointer, align, mask, self.zero().value]
+        return self._vector(self.builder.call(function, values))
+
     def store_first(
         self, address: Value, offset: Value | int, vector: Vector, count: Value
     ) -> None:
