@@ -31,12 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from tools.kernel_page import columns, table, write_part  # noqa: E402
 from tools.roofline_model.devices import DEVICES, PRODUCTS, Device  # noqa: E402
-from tools.roofline_model.predict import (  # noqa: E402
-    DEPTH,
-    counted,
-    issued,
-    predict,
-)
+from tools.roofline_model.predict import counted, issued, predict  # noqa: E402
 from tools.roofline_model.tasks import Task, tasks  # noqa: E402
 
 OF_TASK = ("layer", "pass", "kernel", "GFLOP", "DRAM MB", "sectors used %")
@@ -75,11 +70,12 @@ def on_device(task: Task, precision: str, device: Device) -> list[str]:
 def arithmetic(task: Task, precision: str, device: Device) -> str:
     """One prediction, term by term."""
     own, found = counted(task, precision), predict(task, precision, device)
-    blocks, slabs = task.blocks(DEPTH[precision])
+    blocks, slabs = task.blocks(precision)
+    rows, of_tile = task.tile(precision)
     loop = issued(own, precision, device)
     lines = [
         f"{task.layer} {task.operation} by {own.kernel} on {device.name}:",
-        f"{blocks} blocks of {task.tile[0]} x {task.tile[1]}, {slabs} slabs each",
+        f"{blocks} blocks of {rows} x {of_tile}, {slabs} slabs each",
         f"a slab: {own.wavefronts:.0f} wavefronts, {own.sectors:.0f} sectors; "
         f"{loop:.1f} instructions for each that multiplies",
         *(f"{name:>9} alone: {s * 1e3:.3f} ms" for name, s in found.needs.items()),

@@ -8,7 +8,8 @@ Conventions of every operation:
 
 * Outputs are arguments (``y``, ``dx``, ``dw`` ...) that exist already.
 * Gradients of data (``dx``) are overwritten, gradients of parameters (``dw``, ``db``)
-  are added to.
+  are added to: each number once, by a sum that is complete.  So a gradient computed
+  onto another has the bits of the sum of both.
 * Arrays are C-contiguous, logical order (N, C, spatial ...); geometry is a frozen
   dataclass.
 * Element-wise operations may be called with ``y is x`` and ``dx is dy``.
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from netspec.shapes import Shape, convolution_size, count
@@ -39,13 +41,13 @@ class ConvolutionGeometry:
     dilation: Shape
     group: int = 1
 
-    @property
+    @cached_property
     def output(self) -> Shape:
         """Spatial shape of y; rounds down."""
         axes = zip(self.input, self.kernel, self.stride, self.pad, self.dilation)
         return tuple(convolution_size(*axis) for axis in axes)
 
-    @property
+    @cached_property
     def taps(self) -> int:
         """Weights that meet in one output: C / group times the kernel's size."""
         return self.channels // self.group * count(self.kernel)

@@ -54,7 +54,8 @@ def device_of(args: argparse.Namespace, place: int = 0) -> str:
         raise UsageError(
             f"rank {place} of this machine has no GPU of its own: there are "
             f"{len(gpus)}.",
-            "Start as many ranks on each machine as it has GPUs.",
+            "Start as many ranks on each machine as it has GPUs; where the launcher "
+            "shows each rank its own alone, say --device cuda.",
         )
     return f"cuda:{gpus[place]}"
 

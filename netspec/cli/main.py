@@ -89,7 +89,8 @@ def _show_warning(
         text = warnings.formatwarning(message, category, filename, lineno, line)
         print(text, end="", file=sys.stderr)
     else:
-        print(f"netspec: warning: {message}", file=sys.stderr)
+        # In one piece: threads that read data may warn at the same moment.
+        sys.stderr.write(f"netspec: warning: {message}\n")
 
 
 def _run(argv: list[str]) -> int:

@@ -10,7 +10,9 @@ devices, workers and resumed runs all see one stream.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from netspec.data.memory import Arrays
 from netspec.data.opening import OPENERS, Request
 from netspec.data.order import Order
+from netspec.data.pictures import PictureReader
+from netspec.data.raw import RawPictures, Top
 from netspec.data.threads import cores
 from netspec.errors import DataError, NetspecError, UsageError
 from netspec.proto import TRAIN, LayerParameter
@@ -25,6 +29,8 @@ from netspec.shapes import Shape
 
 Floats = NDArray[np.float32]
 
+_Out = TypeVar("_Out")
+_Tops = TypeVar("_Tops")
 _MOST_WORKERS = 8  # beyond, they get into each other's way in the interpreter
 
 
@@ -99,6 +105,45 @@ class Feed:
         Raises:
             DataError: a record is damaged or does not fit; names it.
         """
+        return self._read(self.reader.read, first, count, out)
+
+    def read_raw(
+        self, first: int, count: int, out: tuple[Top, ...] | None = None
+    ) -> tuple[Top, ...]:
+        """The same, with :class:`~netspec.data.raw.RawPictures` where they can be.
+
+        Args:
+            out: what :meth:`room` gave. It is filled and returned, unless a picture is
+                unlike the first: the arrays are then new, and hold what :meth:`read`
+                gives.
+        """
+        reader = self.reader
+        if isinstance(reader, PictureReader):
+            room = out or reader.room(count)
+            if room and isinstance(room[0], RawPictures):
+                return self._read(reader.read_raw, first, count, room)
+        return self.read(first, count, cast("tuple[Floats, ...] | None", out))
+
+    def room(self, count: int, raw: bool = False) -> tuple[Top, ...]:
+        """Tops of *count* samples to be filled by :meth:`read`.
+
+        Args:
+            raw: by :meth:`read_raw`.
+        """
+        reader = self.reader
+        found = (
+            reader.room(count) if raw and isinstance(reader, PictureReader) else None
+        )
+        return found or tuple(np.empty(s, np.float32) for s in self.shapes(count))
+
+    def _read(
+        self,
+        read: Callable[[list[int], int, _Out], _Tops],
+        first: int,
+        count: int,
+        out: _Out,
+    ) -> _Tops:
+        """What a reader's method gives of samples that exist, or its error, located."""
         if first < 0 or count < 1:
             raise ValueError(f"{count} samples from number {first} do not exist")
         if not self.size:
@@ -108,7 +153,7 @@ class Feed:
                 layer=self.layer,
             )
         try:
-            return self.reader.read(self.records(first, count), first, out)
+            return read(self.records(first, count), first, out)
         except NetspecError as error:
             raise error.at(layer=self.layer) from None
 

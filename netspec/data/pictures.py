@@ -9,6 +9,8 @@ import numpy as np
 
 from netspec.data.naming import about
 from netspec.data.protocols import Floats, PictureSource, Raster, Transformation
+from netspec.data.raw import RawPictures, Top, pays
+from netspec.data.transform import Transform
 from netspec.errors import DataError, DataWarning
 from netspec.shapes import Shape, describe
 
@@ -44,6 +46,8 @@ class PictureReader:
         self._tries = min(_MOST_BAD, len(source)) if replace_bad else 1
         raster, _ = self.raster(0, transform.draws(0, 1)[0])
         self._first_shape = transform.shape(raster.shape)
+        self._picture = raster.shape
+        self._raw = self._is_raw(raster) and pays(raster.shape, self._first_shape)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -70,6 +74,39 @@ class PictureReader:
         assert data is not None
         self.transform.finish(data)
         return (data, labels)[: self._tops]
+
+    def room(self, count: int) -> tuple[Top, ...] | None:
+        """Tops for :meth:`read_raw` to fill, with pictures as bytes.
+
+        None where that does not pay, where the transformation is not Caffe's own, and
+        once a picture has been met that is not bytes or not of the first one's size.
+        """
+        if not (self._raw and isinstance(self.transform, Transform)):
+            return None
+        pictures = RawPictures.empty(count, self._picture, self.transform)
+        return (pictures, np.empty(count, np.float32))[: self._tops]
+
+    def read_raw(
+        self, indices: Sequence[int], first: int, out: tuple[Top, ...]
+    ) -> tuple[Top, ...]:
+        """Fill what :meth:`room` gave, or, if a picture is unlike the first, return
+        what :meth:`read` does."""
+        pictures, *rest = out
+        assert isinstance(pictures, RawPictures)
+        labels = np.asarray(rest[0]) if rest else np.empty(len(indices), np.float32)
+        draws = self.transform.draws(first, len(indices))
+        for row, (index, draw) in enumerate(zip(indices, draws)):
+            raster, labels[row] = self.raster(index, draw)
+            if not self._is_raw(raster):
+                self._raw = False
+                return self.read(indices, first, None)
+            pictures.pixels[row] = raster.pixels
+            pictures.places[row] = pictures.transform.seen(raster.shape, draw)
+        return out
+
+    def _is_raw(self, raster: Raster) -> bool:
+        pixels = raster.pixels
+        return pixels.dtype == np.uint8 and pixels.shape == self._picture
 
     def raster(
         self, index: int, draw: list[int], in_full: bool = False

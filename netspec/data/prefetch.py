@@ -9,17 +9,17 @@ pixels), so that nothing need travel between processes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count as count_up
-from typing import NamedTuple, Self
-
-import numpy as np
+from typing import Any, NamedTuple, Self
 
 from netspec.data.feed import Feed
-from netspec.data.protocols import Floats
+from netspec.data.raw import Top, joined
 
 Range = tuple[int, int]  # number of the first sample, and how many
+
+Read = Callable[..., tuple[Any, ...]]  # a feed's way to read a range
 
 _PIECE = 8  # images that one thread decodes in one go
 
@@ -28,12 +28,16 @@ class _Pending(NamedTuple):
     """A range under way: its pieces, and the arrays they fill together."""
 
     range: Range
-    pieces: list[Future[tuple[Floats, ...]]]
-    out: tuple[Floats, ...] | None
+    pieces: list[Future[tuple[Any, ...]]]
+    out: tuple[Top, ...] | None
 
-    def result(self) -> tuple[Floats, ...]:
+    def result(self) -> tuple[Any, ...]:
         results = [piece.result() for piece in self.pieces]
-        return self.out or results[0]
+        if self.out is None:
+            return results[0]
+        if all(type(tops[0]) is type(self.out[0]) for tops in results):
+            return self.out
+        return tuple(map(joined, zip(*results)))  # some would not be raw
 
 
 class Prefetcher:
@@ -49,6 +53,7 @@ class Prefetcher:
         workers: threads; 0 reads in the caller's; None: ``feed.workers``.
         ahead: ranges under way or ready beyond the one handed out last; None:
             ``feed.prefetch``.
+        raw: give what ``feed.read_raw`` gives.
     """
 
     def __init__(
@@ -57,8 +62,10 @@ class Prefetcher:
         ranges: Iterable[Range],
         workers: int | None = None,
         ahead: int | None = None,
+        raw: bool = False,
     ) -> None:
-        self._feed = feed
+        self._feed, self._raw = feed, raw
+        self._read: Read = feed.read_raw if raw else feed.read
         self._ranges = iter(ranges)
         self._ahead = feed.prefetch if ahead is None else ahead
         workers = feed.workers if workers is None else workers
@@ -66,13 +73,13 @@ class Prefetcher:
         self._pending: deque[_Pending] = deque()
         self._fill(self._ahead)
 
-    def __iter__(self) -> Iterator[tuple[Floats, ...]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return self
 
-    def __next__(self) -> tuple[Floats, ...]:
+    def __next__(self) -> tuple[Any, ...]:
         try:
             if self._pool is None:
-                return self._feed.read(*next(self._ranges))
+                return self._read(*next(self._ranges))
             self._fill(self._ahead + 1)
             if not self._pending:
                 raise StopIteration
@@ -81,11 +88,11 @@ class Prefetcher:
             self.close()
             raise
 
-    def read(self, first: int, count: int) -> tuple[Floats, ...]:
+    def read(self, first: int, count: int) -> tuple[Any, ...]:
         """What ``feed.read`` returns, at once where that is the next range."""
         if self._pending and self._pending[0].range == (first, count):
             return next(self)
-        return self._feed.read(first, count)
+        return self._read(first, count)
 
     def close(self) -> None:
         """Drop what is under way, and end the threads."""
@@ -106,25 +113,25 @@ class Prefetcher:
             found = next(self._ranges, None)
             if found is None:
                 return
-            self._pending.append(_start(self._pool, self._feed, *found))
+            self._pending.append(self._start(self._pool, *found))
 
-
-def _start(pool: ThreadPoolExecutor, feed: Feed, first: int, count: int) -> _Pending:
-    """Set threads to work on a range: in pieces where decoding makes it long."""
-    if not (feed.decodes and feed.fixed_shape):
-        piece = pool.submit(feed.read, first, count)
-        return _Pending((first, count), [piece], None)
-    out = tuple(np.empty(shape, np.float32) for shape in feed.shapes(count))
-    pieces = [
-        pool.submit(
-            feed.read,
-            first + at,
-            min(_PIECE, count - at),
-            tuple(array[at : at + _PIECE] for array in out),
-        )
-        for at in range(0, count, _PIECE)
-    ]
-    return _Pending((first, count), pieces, out)
+    def _start(self, pool: ThreadPoolExecutor, first: int, count: int) -> _Pending:
+        """Set threads to work on a range: in pieces where decoding makes it long."""
+        feed = self._feed
+        if not (feed.decodes and feed.fixed_shape):
+            piece = pool.submit(self._read, first, count)
+            return _Pending((first, count), [piece], None)
+        out = feed.room(count, self._raw)
+        pieces = [
+            pool.submit(
+                self._read,
+                first + at,
+                min(_PIECE, count - at),
+                tuple(top[at : at + _PIECE] for top in out),
+            )
+            for at in range(0, count, _PIECE)
+        ]
+        return _Pending((first, count), pieces, out)
 
 
 def batches(first: int, count: int, stride: int = 0) -> Iterator[Range]:

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from netspec.data.draws import CAFFES, Draw, Row, coin, rows, whole
 from netspec.data.mean import read_mean
-from netspec.data.protocols import Floats, Raster
+from netspec.data.protocols import Floats, Pixels, Raster
 from netspec.data.rescale import Size
 from netspec.data.view import View
 from netspec.errors import DataError, SpecError
@@ -96,6 +97,14 @@ class Means:
             )
 
 
+class Place(NamedTuple):
+    """Where a picture is seen: the first row and column, and whether mirrored."""
+
+    y: int
+    x: int
+    mirror: bool
+
+
 @dataclass(frozen=True)
 class Transform:
     """What ``transform_param`` asks of Caffe's transformation in one phase.
@@ -145,10 +154,17 @@ class Transform:
 
     def place(self, raster: Raster, draw: Row, out: Floats) -> None:
         """Crop and mirror one picture into *out*, and subtract the mean image."""
-        window = self._window(raster.pixels.shape, draw)
-        np.copyto(out, raster.pixels[window])
+        self.take(raster.pixels, self.seen(raster.pixels.shape, draw), out)
+
+    def take(self, pixels: Pixels, place: Place, out: Floats) -> None:
+        """The same for a picture (C, H, W) that is seen at a given place."""
+        _, high, wide = out.shape
+        y, x, mirror = place
+        rows = slice(None), slice(y, y + high), slice(x, x + wide)
+        columns = slice(None, None, -1 if mirror else 1)
+        np.copyto(out, pixels[rows][..., columns])
         if self.means.image is not None:
-            out -= self.means.image[window]
+            out -= self.means.image[rows][..., columns]
 
     def finish(self, out: Floats) -> None:
         """Subtract mean values and scale, for any number of placed pictures."""
@@ -159,25 +175,21 @@ class Transform:
 
     def view(self, height: int, width: int, draw: Row) -> View:
         """The part of a picture that a sample's words choose."""
-        _, rows, columns = self._window((0, height, width), draw)
+        y, x, mirror = self.seen((0, height, width), draw)
         size = Size(self.crop or height, self.crop or width)
-        mirror = columns.step == -1
-        x = columns.start - size.width + 1 if mirror else columns.start
-        return View(rows.start, x, *size, size, mirror=mirror)
+        return View(y, x, *size, size, mirror=mirror)
 
-    def _window(self, shape: Shape, draw: Row) -> tuple[slice, slice, slice]:
-        _, height, width = shape
-        y, x, high, wide = 0, 0, height, width
+    def seen(self, picture: Shape, draw: Row) -> Place:
+        """Where that part of a picture of shape (C, H, W) is, in whole pixels."""
+        _, height, width = picture
+        y, x = 0, 0
         if self.crop:
-            high = wide = self.crop
-            y, x = (height - high) // 2, (width - wide) // 2
+            down, across = height - self.crop, width - self.crop
+            y, x = down // 2, across // 2
             if self.training:
-                y = whole(draw[Draw.Y], height - high + 1)
-                x = whole(draw[Draw.X], width - wide + 1)
-        columns = slice(x, x + wide)
-        if self.mirror and coin(draw[Draw.MIRROR]):
-            columns = slice(x + wide - 1, x - 1 if x else None, -1)
-        return slice(None), slice(y, y + high), columns
+                y = whole(draw[Draw.Y], down + 1)
+                x = whole(draw[Draw.X], across + 1)
+        return Place(y, x, self.mirror and coin(draw[Draw.MIRROR]))
 
 
 def cropped_shape(picture: Shape, crop: int) -> Shape:

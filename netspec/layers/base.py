@@ -241,6 +241,14 @@ class Layer:
         """
         return False
 
+    def adds_once(self, bottom: Shapes) -> bool:
+        """Whether backward adds to each parameter's gradient once.
+
+        By one operation of ``ops``, that is, each of which adds complete sums: what
+        backward adds to a gradient then has the bits of what it would add to zeros.
+        """
+        return True
+
     def allows_force_backward(self, bottom: int) -> bool:
         """Whether ``force_backward`` asks for the gradient of that bottom."""
         return True

@@ -156,6 +156,10 @@ class Convolution(Layer):
             return (weights,)
         return weights, ParamSpec((self.filters,), self.message.bias_filler)
 
+    def adds_once(self, bottom: Shapes) -> bool:
+        """Where one bottom is convolved."""
+        return len(bottom) == 1
+
     def absorbs(self, stage: Stage, bottom: Shapes) -> bool:
         """Everything that is done channel by channel, to the one top."""
         return len(bottom) == 1 and self._axis(bottom[0]) == 1

@@ -71,6 +71,10 @@ class Python(Layer):
         """Nobody knows."""
         return True
 
+    def adds_once(self, bottom: Shapes) -> bool:
+        """Nobody knows either."""
+        return False
+
     def forward(self, ops: Any, run: Run) -> None:
         """Call reshape and forward."""
         _show(ops, self._bottom, run.bottom)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from netspec.backends import Device, open_device
+from netspec.data.raw import RawPictures
 from netspec.errors import NetspecError, UsageError
 from netspec.graph import PHASES, Feeding, Graph, Node, build_graph
 from netspec.layers.base import Run
@@ -204,11 +205,13 @@ class Net:
         return self.ops.begin_download(array)()
 
     def feed(self, name: str, array: Any) -> None:
-        """Copy an array into an input blob of exactly its shape."""
+        """Copy an array, or :class:`~netspec.data.raw.RawPictures`, into an input blob
+        of exactly its shape."""
         if name not in self.inputs:
             raise UsageError(f"no input {name!r}.", suggest(name, self.inputs))
         blob = self._blobs[name]
-        array = np.asarray(array)
+        if not isinstance(array, RawPictures):
+            array = np.asarray(array)
         if array.shape != blob.shape:
             raise UsageError(
                 f"input {name!r} takes shape {describe(blob.shape)}, and was given "

@@ -89,6 +89,7 @@ class _Part:
             before = len(again)
             for at in reversed(range(len(self._steps))):
                 missing = needed - (kept - changed) - self._fixed
+                missing |= self._written_before(at, again)
                 if at not in again and self._must_repeat(self._steps[at], missing):
                     again.add(at)
                     reads = _reads(self._memory, self._steps[at])
@@ -96,6 +97,11 @@ class _Part:
                     # What is changed in place must be made from its beginning.
                     changed |= reads & writes(self._memory, self._steps[at])
         return tuple(self._steps[at] for at in sorted(again))
+
+    def _written_before(self, at: int, again: set[int]) -> set[str]:
+        """Storages that repeated steps before a step leave as they were before it."""
+        before = (self._steps[i] for i in again if i < at)
+        return {root for step in before for root in writes(self._memory, step)}
 
     def _must_repeat(self, step: Step, missing: set[str]) -> bool:
         written = writes(self._memory, step)

@@ -18,12 +18,19 @@ class ReadAhead:
     A context, which ends those threads.  Where one is forgotten instead, nothing waits
     for them: the collector of garbage may run in any thread, at any moment, even while
     that thread starts or ends another.
+
+    Args:
+        raw: give pictures as bytes where that can be; see ``Feed.read_raw``.
     """
 
-    def __init__(self, feeds: Feeds, ranges: Iterable[Range]) -> None:
+    def __init__(
+        self, feeds: Feeds, ranges: Iterable[Range], raw: bool = False
+    ) -> None:
         every = list(feeds.by_layer.values())
         copies = tee(ranges, max(1, len(every)))
-        self._streams = [Prefetcher(feed, copy) for feed, copy in zip(every, copies)]
+        self._streams = [
+            Prefetcher(feed, copy, raw=raw) for feed, copy in zip(every, copies)
+        ]
         self._tops = [top for feed in every for top in feed.tops]
         self._rows = zip(*self._streams)
 
@@ -56,10 +63,13 @@ class Stream:
     Args:
         feeds: of the training net.
         course: ranges in order of reading, from one on; as a rule, one after the other.
+        raw: see :class:`ReadAhead`.
     """
 
-    def __init__(self, feeds: Feeds, course: Course = batches) -> None:
-        self._feeds, self._course = feeds, course
+    def __init__(
+        self, feeds: Feeds, course: Course = batches, raw: bool = False
+    ) -> None:
+        self._feeds, self._course, self._raw = feeds, course, raw
         self._rows = ReadAhead(feeds, ())
         self._expected: Iterator[Range] = iter(())
 
@@ -71,7 +81,7 @@ class Stream:
             self.close()
             ahead, self._expected = tee(self._course(first, count))
             next(self._expected)
-            self._rows = ReadAhead(self._feeds, ahead)
+            self._rows = ReadAhead(self._feeds, ahead, self._raw)
         return next(self._rows)
 
     def close(self) -> None:

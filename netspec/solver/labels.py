@@ -6,13 +6,19 @@ device, and to ask is to wait for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from netspec.backends.numpy_ops import NumpyOps
+from netspec.graph import Node
+from netspec.layers.base import Run
 from netspec.layers.loss import ReadsLabels
 from netspec.net import Net
 from netspec.solver.shards import label_source, losses_that_count
+
+Reader = tuple[Node, Run, str]  # a layer that reads labels, and the top they are
 
 
 class HostLabels:
@@ -41,9 +47,8 @@ class HostLabels:
     def counts(self, rows: Mapping[str, Any]) -> dict[str, float]:
         """Labels that count in a whole batch, by name of the loss."""
         return {
-            node.name: float(node.layer.valid_count(rows[source]))  # type: ignore[attr-defined]
-            for node, _, source in self._counting
-            if source in rows
+            node.name: float(node.layer.valid_count(labels))  # type: ignore[attr-defined]
+            for node, _, labels in _found(self._counting, rows)
         }
 
     def check(self, rows: Mapping[str, Any]) -> None:
@@ -52,6 +57,14 @@ class HostLabels:
         Raises:
             LabelError.
         """
-        for node, run, source in self._readers:
-            if source in rows:
-                node.layer.refuse_bad_label(self._ops, run, rows[source])  # type: ignore[attr-defined]
+        for node, run, labels in _found(self._readers, rows):
+            node.layer.refuse_bad_label(self._ops, run, labels)  # type: ignore[attr-defined]
+
+
+def _found(
+    readers: Iterable[Reader], rows: Mapping[str, Any]
+) -> Iterator[tuple[Node, Run, Any]]:
+    """Layers whose labels are among *rows*, with them; they may be pictures."""
+    for node, run, source in readers:
+        if source in rows:
+            yield node, run, np.asarray(rows[source])

@@ -16,7 +16,7 @@ from netspec.solver.labels import HostLabels
 from netspec.solver.outputs import Values, begin_values, gather_shards
 from netspec.solver.running import Callback, Clock, PlainRunner, Runner
 from netspec.solver.samples import Course, Samples, Source
-from netspec.solver.shards import batch_of
+from netspec.solver.shards import adds_each_once, batch_of
 from netspec.solver.signals import Wish
 from netspec.solver.statistics import Statistics
 from netspec.solver.tally import RankSeconds, Tally
@@ -78,7 +78,8 @@ class Passes:
         self._iteration = 0
         self._spent = RankSeconds()
         plus = net.ops.add if net.ops.runs_ahead else np.add
-        self._tree = TreeSum(net.arena.diff, plus)
+        onto = self.leaves.group_size == 1 and adds_each_once(net.graph)
+        self._tree = TreeSum(net.arena.diff, plus, pairs=onto)
         self._overlap = Overlap(net, sync, self._tree) if sync.size > 1 else None
         self._statistics = Statistics(net, self.leaves, sync)
         course = Course.of(net.graph, self.leaves)
@@ -161,7 +162,7 @@ class Passes:
 
     def _forward(self, leaf: int, tally: Tally, clock: Clock) -> bool:
         """Run a leaf forward; whether its loss is finite, as far as is known."""
-        if self.leaves.opens_group(leaf):
+        if self.leaves.opens_group(leaf) and not self._tree.is_right:
             self.net.ops.fill(self.net.arena.diff, 0.0)
         clock.time("data", self._load, leaf)
         if self.net.ops.runs_ahead:

@@ -140,8 +140,11 @@ class Samples:
         return self._counts.get(pass_, {})
 
     def _count(self, rows: Rows) -> Any:
-        pairs = ((self._layers[name], top) for name, top in self._tops.items())
-        return np.array([float(layer.valid_count(rows[top])) for layer, top in pairs])
+        pairs = (
+            (self._layers[name], np.asarray(rows[top]))
+            for name, top in self._tops.items()
+        )
+        return np.array([float(layer.valid_count(labels)) for layer, labels in pairs])
 
     def _named(self, counts: Any) -> Mapping[str, float]:
         return dict(zip(self._layers, counts.tolist()))

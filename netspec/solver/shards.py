@@ -125,6 +125,22 @@ def _obstacle(graph: Graph) -> str:
     return ""
 
 
+def adds_each_once(graph: Graph) -> bool:
+    """Whether backward adds to each parameter's gradient once, a complete sum.
+
+    So it does not where layers share a parameter.
+    """
+    learners = [node for node in graph.nodes if any(node.param_gradient)]
+    added = [
+        param
+        for node in learners
+        for param, wanted in zip(node.params, node.param_gradient)
+        if wanted
+    ]
+    alone = all(node.layer.adds_once(node.bottom_shapes) for node in learners)
+    return alone and len(set(added)) == len(added)
+
+
 def losses_that_count(graph: Graph) -> list[Node]:
     """Losses that divide by a number of labels which the labels themselves decide."""
     return [n for n in graph.nodes if getattr(n.layer, "needs_valid_count", False)]

@@ -19,6 +19,7 @@ from netspec.files import find
 from netspec.net import Net
 from netspec.net.room import telling_memory
 from netspec.proto import SolverParameter
+from netspec.solver.agreement import agree_on_data, agree_on_files
 from netspec.solver.average import average_of
 from netspec.solver.balance import Balance
 from netspec.solver.banner import ranks_ready, started
@@ -131,6 +132,8 @@ class Solver:
             self._progress.scale = loss_scale_of(spec.message, file_net)
         self._losses: deque[float] = deque(maxlen=spec.message.average_loss)
         self._untold: deque[_Untold] = deque()
+        if self._sync.size > 1:
+            agree_on_files(self._sync, spec.message, [self.net, *self.test_nets])
         self._started = self._warned = False
         self._parted = False  # whether each rank has its own part of the histories
         self._wish = Wish.NONE
@@ -139,7 +142,6 @@ class Solver:
             self._load_first(weights)
         self._scale_gradients()
         self._keeper.settle_algorithms([self.net, *self.test_nets])
-        self._keeper.agree()
 
     def _assemble(self) -> None:
         """Make the parts that do the work, around the nets and the progress."""
@@ -165,7 +167,8 @@ class Solver:
         self._debug = TellingRunner(self._emit) if message.debug_info else None
         leaves = Leaves(message.iter_size * net.graph.shards, sync.rank, sync.size)
         course = Course.of(net.graph, leaves)
-        self._stream = Stream(self._training.feeds, course.beginning)
+        feeds, raw = self._training.feeds, net.ops.transforms
+        self._stream = Stream(feeds, course.beginning, raw)
         runner = self._debug or PlainRunner()
         self.passes = Passes(net, self._stream, message.iter_size, sync, runner)
         names = getattr(sync, "places", range(sync.size))
@@ -508,11 +511,14 @@ class Solver:
         if self._started:
             return
         self._started = True
-        if self.parameters.snapshot or snapshots:
+        message = self.parameters
+        if message.snapshot or message.snapshot_best or snapshots:
             self._keeper.prepare()
         self._emit(self.facts())
         self._warn_precision()
         if self._sync.size > 1:
+            agree_on_data(self._sync, [self.feeds, *self.test_feeds])
+            self._keeper.share_weights()
             self._emit(ranks_ready(self._sync, self.net.ops))
         self._examiner.warn()
 

@@ -97,7 +97,8 @@ class Test:
         start = time.perf_counter()
         ranges = list(self._ranges(number))
         outputs, loss = OutputSum(self.net.graph, self._by_row(ranges)), 0.0
-        with ReadAhead(self.feeds, ranges[self._sync.rank :: self._sync.size]) as ahead:
+        own, raw = ranges[self._sync.rank :: self._sync.size], self.net.ops.transforms
+        with ReadAhead(self.feeds, own, raw) as ahead:
             for (_, rows), (found, of_batch) in zip(
                 ranges, self._results(ranges, ahead)
             ):

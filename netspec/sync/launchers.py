@@ -14,6 +14,9 @@ LAUNCHER = "NETSPEC_LAUNCHER"  # the netspec process that started the ranks
 RANKS = "NETSPEC_RANKS"  # folder with a file for each rank that holds its process
 ENDED = "ended"  # file there that holds the code with which a rank has ended them all
 RESTARTED = "NETSPEC_RESTARTED"  # set where a run is started anew
+# By this Open MPI's launcher knows an allocation, all machines of which it would use;
+# SLURM_JOB_ID says the same to everybody else.
+ALLOCATION = "SLURM_JOBID"
 ROOT_ALLOWED = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
 # Variables that hold rank and size, most telling first; MPI's own before Slurm's.
@@ -55,11 +58,14 @@ def announce(rank: int) -> None:
 
 
 def announce_end(code: int) -> None:
-    """Tell the process that started this rank that it ends all with an exit code."""
+    """Tell the process that started this rank that it ends all with an exit code.
+
+    The first to do so is heard: others may fail because of it.
+    """
     folder = os.environ.get(RANKS)
     if folder:
-        with suppress(OSError):
-            Path(folder, ENDED).write_text(str(code))
+        with suppress(OSError), Path(folder, ENDED).open("x") as file:
+            file.write(str(code))
 
 
 def check_launched(found: Launched, size: int) -> None:
@@ -75,5 +81,5 @@ def check_launched(found: Launched, size: int) -> None:
         raise UsageError(
             f"{found.by} started {found.size} processes, and MPI finds {size}.",
             "Use the launcher of the MPI that mpi4py was built for; with Slurm, "
-            "srun --mpi=pmi2 or --mpi=pmix.",
+            "srun --mpi=pmi2 for MPICH and --mpi=pmix for Open MPI.",
         )

@@ -28,6 +28,7 @@ LIMIT = 300.0  # seconds to wait for a rank before the run is ended
 _LIBRARY = "MPI4PY_LIBMPI"  # variable by which mpi4py is told which library to load
 _PIECE = 1 << 26  # bytes of one message of a broadcast
 _DEFERENCE = 2.0  # seconds that another rank waits for rank 0 to report an error
+_SPOKEN = 0.3  # seconds in which launchers pass on what a rank has said; then it ends
 INTERRUPTED = 130  # the shell's code for a process ended by Ctrl-C
 _EAGER = 20  # looks at a message under way before the thread sleeps in between
 _NAPS = (50e-6, 1e-3)  # shortest and longest sleep, in seconds
@@ -180,7 +181,9 @@ class Mpi:
         """End all ranks at once with an exit code, after saying why."""
         print(f"netspec: {message}", file=sys.stderr, flush=True)
         announce_end(code)
-        self._world.Abort(code)
+        if self.size > 1:
+            time.sleep(_SPOKEN)
+            self._world.Abort(code)
         os._exit(code)  # an MPI may come back from there, and end this rank later
 
     def fail(self, error: BaseException) -> NoReturn:

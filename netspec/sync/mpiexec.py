@@ -14,15 +14,15 @@ from netspec.errors import UsageError
 from netspec.sync.launchers import ROOT_ALLOWED
 from netspec.sync.mpi import load_mpi
 
-# What each MPI's launcher says of its version, and how it is told not to bind ranks to
-# cores and not to mind more ranks than cores.
+# What each MPI's launcher says of its version, and how it is told to stay on this
+# machine, not to bind ranks to cores and not to mind more ranks than cores.
 _KINDS = {
     "Open MPI": (
         re.compile("Open MPI|OpenRTE|PRRTE"),
         ("--oversubscribe", "--bind-to", "none"),
     ),
     "Intel MPI": (re.compile("Intel"), ()),
-    "MPICH": (re.compile("HYDRA"), ()),
+    "MPICH": (re.compile("HYDRA"), ("-launcher", "fork", "-hosts", "localhost")),
 }
 _DEFAULT = "MPICH"  # its relatives launch alike
 

@@ -77,18 +77,29 @@ class TreeSum:
     """Adds up the groups of one rank, handed over one by one in the same array.
 
     It keeps one array for each level of the tree: like a binary counter, a level
-    holds the sum of a complete left subtree until its right sibling is complete.
+    holds the sum of a complete left subtree until its right sibling is complete.  The
+    first level needs none where its owner adds right groups to left ones: *pairs*.
 
     Args:
         bucket: the array that holds each group's sum when :meth:`add` is called, and
             the total after :meth:`complete`, which the last group takes instead.
         plus: called as ``plus(a, b, y)`` for y = a + b; y is a.
+        pairs: whether a group that :attr:`is_right` has been added to what the bucket
+            held when :meth:`add` is called.
     """
 
-    def __init__(self, bucket: Array, plus: Callable[..., Any] = np.add) -> None:
+    def __init__(
+        self, bucket: Array, plus: Callable[..., Any] = np.add, pairs: bool = False
+    ) -> None:
         self._bucket, self._plus = bucket, plus
-        self._levels: list[Array] = []
+        self._first = 1 if pairs else 0
+        self._levels: dict[int, Array] = {}
         self._added = 0
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the next group is to be added to what the bucket holds."""
+        return self._first > 0 and self._added % 2 == 1
 
     def reset(self) -> None:
         """Begin another sum."""
@@ -98,13 +109,18 @@ class TreeSum:
         """Take in a group, the sum of which the bucket holds now; more will follow."""
         level = 0
         while self._added >> level & 1:
-            self._plus(self._bucket, self._levels[level], self._bucket)
+            if level >= self._first:
+                self._plus(self._bucket, self._levels[level], self._bucket)
             level += 1
         self._added += 1
-        if level == len(self._levels):
-            self._levels.append(self._bucket.copy())
-        else:
+        if level >= self._first:
+            self._keep(level)
+
+    def _keep(self, level: int) -> None:
+        if level in self._levels:
             self._levels[level][...] = self._bucket
+        else:
+            self._levels[level] = self._bucket.copy()
 
     def complete(self, part: slice = slice(None)) -> None:
         """Add all groups before to the last one, which the bucket holds now.
@@ -112,7 +128,7 @@ class TreeSum:
         Args:
             part: of the bucket; one may be complete while others are not.
         """
-        for level, values in enumerate(self._levels):
+        for level, values in sorted(self._levels.items()):
             if self._added >> level & 1:
                 own = self._bucket[part]
                 self._plus(own, values[part], own)

@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from netspec.backends.cpu import CpuOps, threads
-from netspec.backends.cpu.elementwise import ALONE
+from netspec.backends.cpu.threads import LEAST_WORK
 from netspec.backends.numpy_ops import NumpyOps
 
 SMALL = (3, 5, 7)
-LARGE = (3, 7, ALONE // 14 + 3)  # more than one thread, and a last chunk that is short
+LARGE = (
+    3,
+    7,
+    LEAST_WORK // 14 + 3,
+)  # threads, and a short last chunk
 RNG = np.random.default_rng(16)
 
 # Number of inputs; the call, whose last array is written and may be the one before.
@@ -93,7 +97,7 @@ PRELU_SHAPES = [
     (70, 3, 1),
     (2, 1300, 1),
     (1, 1, 9),
-    (5, 2, ALONE // 6),
+    (5, 2, LEAST_WORK // 6),
     (0, 3, 2),
 ]
 

@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 
 from netspec.backends.cpu import CpuOps, threads
-from netspec.backends.cpu.elementwise import ALONE
+from netspec.backends.cpu.threads import LEAST_WORK
 from netspec.backends.numpy_ops import NumpyOps
 from netspec.random import Key, words
 
 KEY = Key(0x1_0000_0007, "drop", iteration=2**33 + 5)
 SMALL = (3, 5, 7)
-LARGE = (3, 7, ALONE // 14 + 3)  # more than one thread, and a last chunk that is short
+LARGE = (
+    3,
+    7,
+    LEAST_WORK // 14 + 3,
+)  # threads, and a short last chunk
 RNG = np.random.default_rng(6)
 
 
@@ -72,7 +76,9 @@ def test_other_float_types_are_the_references(name):
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("shape", [SMALL, (2, 1), (5,), (), (2, ALONE), (ALONE, 3)])
+@pytest.mark.parametrize(
+    "shape", [SMALL, (2, 1), (5,), (), (2, LEAST_WORK), (LEAST_WORK, 3)]
+)
 @pytest.mark.parametrize("ratio", [0.0, 0.37, 0.5])
 def test_dropout_gives_the_references_bits(shape, ratio):
     (x,) = draw(shape)
@@ -119,9 +125,12 @@ def test_the_number_of_threads_does_not_show():
         for number in (1, 2, 5):
             threads.set_count(number)
             rng = np.random.default_rng(1)
-            xs = [rng.standard_normal((4, ALONE)).astype(np.float32) for _ in range(3)]
+            xs = [
+                rng.standard_normal((4, LEAST_WORK)).astype(np.float32)
+                for _ in range(3)
+            ]
             y, mask = np.empty_like(xs[0]), np.empty(xs[0].shape, np.uint8)
-            CpuOps().eltwise_sum(xs, y, (0.1, 0.2, 0.3))
+            CpuOps().eltwise_sum(list(xs), y, (0.1, 0.2, 0.3))
             CpuOps().dropout(y, xs[0], mask, 0.4, KEY)
             results.append((y.tobytes(), xs[0].tobytes(), mask.tobytes()))
     finally:

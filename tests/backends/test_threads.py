@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -59,35 +61,112 @@ def blas_threads():
     ]
 
 
+class Blas:
+    """A kernel that only looks how many threads BLAS has."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, *args):
+        self.seen.extend(blas_threads())
+
+
 def test_blas_has_one_thread_inside_and_its_own_number_after(four):
-    before, inside = blas_threads(), []
-    share(lambda *args: inside.extend(blas_threads()), 1, blas=True)
-    assert set(inside) == {1}
+    before, inside = blas_threads(), Blas()
+    share(inside, 1, blas=True)
+    assert set(inside.seen) == {1}
     assert blas_threads() == before
 
 
-def test_an_error_in_any_worker_reaches_the_caller(four):
-    def fail_elsewhere(counter, tasks, workspace):
-        if threading.current_thread() is not threading.main_thread():
-            raise KeyError("worker")
+@njit(nogil=True)
+def meet(counter, tasks, workspace, places):
+    """Every task waits until all have begun: each is some other thread's."""
+    task = claim(counter)
+    while task < tasks:
+        workspace[:] = task
+        places[task] = workspace.ctypes.data
+        begun = 0
+        while begun < tasks:
+            begun = 0
+            for place in places:
+                begun += place != 0
+        task = claim(counter)
 
-    with pytest.raises(KeyError, match="worker"):
-        share(fail_elsewhere, 100)
+
+def test_helpers_join_and_each_worker_has_its_own_aligned_workspace(four):
+    for size in (1001, 77, 5000):
+        places = np.zeros(4, np.int64)
+        share(meet, 4, places, workspace=size)
+        assert len(set(places)) == 4
+        assert not (places % 64).any()
+        gaps = np.diff(np.sort(places))
+        assert (gaps >= 4 * size).all()
+
+
+@njit(nogil=True)
+def fail_elsewhere(counter, tasks, workspace, mine, places):
+    task = claim(counter)
+    while task < tasks:
+        places[task] = workspace.ctypes.data
+        while places.min() == 0:
+            pass
+        if workspace.ctypes.data != mine:
+            raise ValueError("worker")
+        task = claim(counter)
+
+
+def test_an_error_in_any_worker_reaches_the_caller(four):
+    mine = threads.buffer("workspace", 5).ctypes.data
+    with pytest.raises(RuntimeError, match="A thread of fail_elsewhere failed"):
+        share(fail_elsewhere, 4, mine, np.zeros(4, np.int64), workspace=5)
     seen = np.zeros(9)
     share(mark, 9, seen)
     assert seen.all()
 
 
-def test_workspaces_are_aligned_and_each_workers_own(four):
-    held, together = [], threading.Barrier(4)
+@njit(nogil=True)
+def fail(counter, tasks, workspace):
+    if claim(counter) == 0:
+        raise ValueError("first task")
 
-    def look(counter, tasks, workspace):
-        together.wait(timeout=10)
-        held.append((workspace.ctypes.data, workspace.size))
 
-    share(look, 100, workspace=1001)
-    assert len({address for address, _ in held}) == 4
-    assert all(address % 64 == 0 and size >= 1001 for address, size in held)
+def test_an_error_here_leaves_the_crew_fit_for_work(four):
+    for _ in range(20):
+        with pytest.raises((ValueError, RuntimeError)):
+            share(fail, 4)
+    seen = np.zeros(9)
+    share(mark, 9, seen)
+    assert seen.all()
+
+
+@njit(nogil=True)
+def cut(counter, tasks, workspace, x, y):
+    """Makes views, whose owners numba counts."""
+    task = claim(counter)
+    while task < tasks:
+        part = x[task : task + 1]
+        y[task] = part[0] + part.size
+        task = claim(counter)
+
+
+def test_arrays_may_be_gone_as_soon_as_the_call_returns(four):
+    for i in range(3000):
+        y = np.zeros(8)
+        share(cut, 8, np.full(8, float(i)), y)
+        assert (y == i + 1).all()
+
+
+def test_a_process_ends_while_helpers_watch():
+    code = (
+        "import numpy as np\n"
+        "from netspec.backends.cpu import threads\n"
+        "from netspec.backends.cpu.elementwise import CpuElementwiseOps\n"
+        "threads.set_count(3)\n"
+        "x = np.zeros(1 << 22, np.float32)\n"
+        "CpuElementwiseOps().relu(x, x)\n"
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def _in_child(queue):

@@ -6,9 +6,14 @@ import pytest
 
 from tests.cudasim.offline import loops, nvrtc, sass
 from tools import access_census
-from tools.roofline_model.devices import DEVICES
+from tools.roofline_model.devices import DEPTH, DEVICES, SECTOR
 from tools.roofline_model.predict import counted, predict
-from tools.roofline_model.tasks import Convolution, InnerProduct
+from tools.roofline_model.tasks import (
+    KINDS,
+    Convolution,
+    InnerProduct,
+    gradient_columns,
+)
 
 pytestmark = pytest.mark.usefixtures("compiler")
 
@@ -44,11 +49,41 @@ def test_a_tile_has_no_bank_conflicts_and_wastes_little(precision: str) -> None:
 
 def test_prediction_of_a_layer_in_tf32() -> None:
     found = predict(TASK, "tf32", A100)
-    assert TASK.tile == (128, 128)
-    assert TASK.blocks(16) == (64 * 112 * 112 // 128, 36)
+    assert TASK.tile("tf32") == (128, 128)
+    assert TASK.blocks("tf32") == (64 * 112 * 112 // 128, 36)
     assert found.needs["products"] == pytest.approx(found.bound)
     assert 0.6 < found.part <= 1.0
     assert predict(TASK, "tf32", H100).part_reached > 0.6
+
+
+# Those of VGG-16 that are predicted to get the least of an A100.
+LOWEST = [
+    Convolution("conv1_2", "forward", 64, 64, 64, 224),
+    Convolution("conv1_2", "weights", 64, 64, 64, 224),
+    Convolution("conv2_1", "data", 64, 64, 128, 112),
+]
+
+
+@pytest.mark.parametrize("task", LOWEST, ids=lambda task: task.operation)
+def test_no_layer_in_tf32_is_below_three_fifths_of_the_bound(task: Convolution) -> None:
+    assert predict(task, "tf32", A100).part >= 0.6
+
+
+@pytest.mark.parametrize("task", LOWEST, ids=lambda task: task.operation)
+def test_a_slab_is_fetched_once(task: Convolution) -> None:
+    """Words of both operands; what lies across the border of a sector costs two."""
+    rows, columns = task.tile("tf32")
+    sectors = DEPTH["tf32"] * (rows + columns) * 4 / SECTOR
+    assert 0.95 * sectors < counted(task, "tf32").sectors < 1.2 * sectors
+
+
+def test_a_gradients_tile_leaves_few_columns_empty() -> None:
+    found = {
+        (rows, elements): gradient_columns(KINDS["tf32"], rows, elements)
+        for rows, elements in ((64, 576), (64, 384), (64, 27), (64, 256), (128, 576))
+    }
+    assert list(found.values()) == [192, 192, 128, 128, 128]
+    assert gradient_columns(KINDS["fp32"], 64, 576) == 128
 
 
 def test_fully_connected_layers_are_bound_by_their_weights() -> None:

@@ -96,11 +96,10 @@ def test_formula(root, text, mean, training, crop):
 def test_crops_reach_every_place_alike(root):
     made = transform("crop_size: 4 mirror: true", root)
     draws = made.draws(0, 6000)
-    windows = [made._window((1, 6, 5), draw) for draw in draws]
     counts = np.zeros((3, 2, 2))
-    for _, rows, columns in windows:
-        flip = columns.step == -1
-        counts[rows.start, columns.start - 3 * flip, int(flip)] += 1
+    for draw in draws:
+        y, x, flip = made.seen((1, 6, 5), draw)
+        counts[y, x, int(flip)] += 1
     # 12 places, 500 each expected; a standard deviation is 21.
     assert np.abs(counts - 500).max() < 100
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from netspec.solver import passes
 from netspec.solver.passes import Clock
 from netspec.sync import Local
 
@@ -58,6 +59,48 @@ def test_ignored_labels_are_counted_over_the_whole_batch(tmp_path, ignored):
         found.append((solver.step(5), weights_of(solver)))
     np.testing.assert_allclose(found[1][0], found[0][0], rtol=2e-6)
     np.testing.assert_allclose(found[1][1], found[0][1], rtol=2e-5, atol=2e-6)
+
+
+SHARED = """
+  layer { name: "again" type: "InnerProduct" bottom: "conv" top: "score2"
+    param { name: "w" } param { name: "b" }
+    inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+  layer { name: "more" type: "SoftmaxWithLoss" bottom: "score2" bottom: "label"
+    top: "more" }
+"""
+
+
+@pytest.mark.parametrize("device", ["numpy", "cpu"])
+def test_a_right_leaf_is_added_to_the_left_one(tmp_path, device, monkeypatch):
+    """With the bits that both have when they are computed apart."""
+
+    def train():
+        net = classifier(32, dropout=True)
+        solver = make(tmp_path, "shards: 4 iter_size: 2", net, device=device)
+        cleared, fill = [], solver.net.ops.fill
+
+        def watched(x, value):
+            cleared.append(x is solver.net.arena.diff)
+            fill(x, value)
+
+        monkeypatch.setattr(solver.net.ops, "fill", watched)
+        solver.step(2)
+        return weights_of(solver), sum(cleared)
+
+    together = train()
+    monkeypatch.setattr(passes, "adds_each_once", lambda graph: False)
+    apart = train()
+    np.testing.assert_array_equal(together[0], apart[0])
+    assert (together[1], apart[1]) == (8, 16)
+
+
+def test_leaves_stay_apart_where_a_parameter_is_shared(tmp_path):
+    named = 'bottom: "conv" top: "score"'
+    net = classifier(8).replace(
+        named, named + ' param { name: "w" } param { name: "b" }'
+    )
+    graphs = [make(tmp_path, net=text).net.graph for text in (net, net + SHARED)]
+    assert [passes.adds_each_once(graph) for graph in graphs] == [True, False]
 
 
 def test_outputs_of_shards_are_those_of_the_batch(tmp_path):

@@ -69,17 +69,22 @@ def command(*options: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Without what pytest, or a launcher around it, has left there."""
-    ours = ("PMI_", "NETSPEC_L", "NETSPEC_R", "OMPI_COMM")
+    ours = ("PMI", "NETSPEC_L", "NETSPEC_R", "OMPI_COMM", "SLURM_PROC", "SLURM_STEP")
     rest = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return {**rest, **ROOT_ALLOWED}
 
 
-def run(folder: Path, *options: str, start: list[str] | None = None):
-    """Train to the end; returns what subprocess.run does."""
+def run(
+    folder: Path,
+    *options: str,
+    start: list[str] | None = None,
+    more: dict[str, str] | None = None,
+):
+    """Train to the end, with *more* variables; returns what subprocess.run does."""
     return subprocess.run(
         [*(start or []), *command(*options)],
         cwd=folder,
-        env=environment(),
+        env={**environment(), **(more or {})},
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -36,5 +36,5 @@ def test_an_mpi_that_does_not_know_its_launcher():
     assert str(caught.value) == (
         "srun started 4 processes, and MPI finds 1.\n"
         "  Use the launcher of the MPI that mpi4py was built for; with Slurm, srun "
-        "--mpi=pmi2 or --mpi=pmix."
+        "--mpi=pmi2 for MPICH and --mpi=pmix for Open MPI."
     )

@@ -62,7 +62,7 @@ def machines(tmp_path, monkeypatch):
         options = ["-launcher", "ssh", "-launcher-exec", str(launcher), "-ppn", "1"]
         hosts = ["-hosts", ",".join(ADDRESSES), "-localhost", ADDRESSES[0]]
         inside = ["ip", "netns", "exec", names[0]]
-        yield names, [*inside, start[0], *options, *hosts, *start[1:]]
+        yield names, [*inside, start[0], *options, *hosts, *start[-2:]]
     finally:
         for name in names:
             subprocess.run(

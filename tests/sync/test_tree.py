@@ -15,12 +15,12 @@ def gradients(leaves, size=37, seed=5):
     return (draw.standard_normal((leaves, size)) * powers).astype(np.float32)
 
 
-def run_rank(values, rank, size):
+def run_rank(values, rank, size, pairs=False):
     leaves = Leaves(len(values), rank, size)
     bucket = np.empty(values.shape[1], values.dtype)
-    tree = TreeSum(bucket)
+    tree = TreeSum(bucket, pairs=pairs and leaves.group_size == 1)
     for leaf in leaves.owned:
-        if leaves.opens_group(leaf):
+        if leaves.opens_group(leaf) and not tree.is_right:
             bucket[:] = 0
         bucket += values[leaf]
         if leaves.closes_group(leaf) and leaf != leaves.owned[-1]:
@@ -53,17 +53,37 @@ def by_recursion(values):
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("total", [1, 2, 3, 8, 12, 24, 40])
-def test_every_number_of_owners_gives_the_same_bits(total):
+@pytest.mark.parametrize("pairs", [False, True])
+@pytest.mark.parametrize("total", [1, 2, 3, 8, 12, 16, 24, 40])
+def test_every_number_of_owners_gives_the_same_bits(total, pairs):
     values = gradients(total)
-    alone = run_rank(values, 0, 1)
+    alone = run_rank(values, 0, 1, pairs)
     np.testing.assert_array_equal(alone, by_recursion(values))
     for size in (2, 4, 8):
         if Leaves(total).groups % size:
             continue
-        ranks = double([run_rank(values, r, size) for r in range(size)])
+        ranks = double([run_rank(values, r, size, pairs) for r in range(size)])
         for of_rank in ranks:
             np.testing.assert_array_equal(of_rank, alone)
+
+
+@given(st.integers(1, 40), st.data())
+def test_pairs_give_the_same_bits(total, data):
+    size = data.draw(st.integers(1, total))
+    values = gradients(total)
+    for rank in range(size):
+        np.testing.assert_array_equal(
+            run_rank(values, rank, size, True), run_rank(values, rank, size)
+        )
+
+
+def test_a_pair_takes_no_array_of_its_own(monkeypatch):
+    kept = []
+    monkeypatch.setattr(TreeSum, "_keep", lambda self, level: kept.append(level))
+    run_rank(gradients(2), 0, 1, pairs=True)
+    assert kept == []
+    run_rank(gradients(2), 0, 1)
+    assert kept == [0]
 
 
 def test_the_order_matters_for_this_data():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 ISSUED = 4  # instructions a clock and multiprocessor
 PRODUCTS = {"fp32": 32, "tf32": 16 * 8 * 8, "fp16": 16 * 8 * 16}  # of one instruction
+DEPTH = {"fp32": 16, "tf32": 16, "fp16": 32}  # of a slab
 WORK = {"fp32": "FFMA", "tf32": "HMMA", "fp16": "HMMA"}  # the instruction
 SECTOR = 32  # bytes
 

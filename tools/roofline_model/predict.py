@@ -12,10 +12,15 @@ from tests.cudasim.offline import nvrtc, occupancy, sass
 from tests.cudasim.offline.kernels import source
 from tests.cudasim.offline.loops import instructions_for_each
 from tests.cudasim.standin import Launched, install
-from tools.roofline_model.devices import ISSUED, PRODUCTS, SECTOR, WORK, Device
+from tools.roofline_model.devices import (
+    DEPTH,
+    ISSUED,
+    PRODUCTS,
+    SECTOR,
+    WORK,
+    Device,
+)
 from tools.roofline_model.tasks import Task
-
-DEPTH = {"fp32": 16, "tf32": 16, "fp16": 32}  # of a slab
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ def counted(task: Task, precision: str) -> Counted:
 @cache
 def _counted(task: Task, precision: str) -> Counted:
     launched = _launched(task, precision)
-    slabs = task.sample_slabs(DEPTH[precision], prod(launched.grid))
+    slabs = task.sample_slabs(precision, prod(launched.grid))
     statistics = launched.launch.statistics
     shared = [s for s in statistics if s.space == "shared"]
     loads = [s for s in statistics if _is_load(s)]
@@ -130,9 +135,9 @@ def issued(own: Counted, precision: str, device: Device) -> float:
 def predict(task: Task, precision: str, device: Device) -> Prediction:
     """How long a task takes on a device."""
     own, reached = counted(task, precision), device.reached
-    blocks, slabs = task.blocks(DEPTH[precision])
+    blocks, slabs = task.blocks(precision)
     steps, peak = blocks * slabs, device.peak(precision)
-    executed = steps * DEPTH[precision] * prod(task.tile)
+    executed = steps * DEPTH[precision] * prod(task.tile(precision))
     instructions = executed / PRODUCTS[precision] * issued(own, precision, device)
     a_second = device.processors * device.clock
     if precision == "fp32":

@@ -10,10 +10,16 @@ from typing import Any
 
 from netspec.backends.base import ConvolutionGeometry, Epilogue
 from tests.cudasim.standin import install
+from tools.roofline_model.devices import DEPTH
 
 with install():
     from netspec.backends.cuda import products
-    from netspec.backends.cuda.convolution.implicit import COLUMNS, slabs_of_part
+    from netspec.backends.cuda.convolution.implicit import (
+        COLUMNS,
+        KINDS,
+        gradient_columns,
+        slabs_of_part,
+    )
 
 Make = Callable[[tuple[int, ...]], Any]
 Tile = tuple[int, int]
@@ -38,10 +44,7 @@ SAMPLE = 512  # elements of an inner product's reduction in the sample
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """One pass of one layer.
-
-    *depth* is how many elements of the reduction a slab has.
-    """
+    """One pass of one layer."""
 
     layer: str
     operation: str
@@ -59,9 +62,8 @@ class Task(ABC):
     def bytes(self) -> int:
         """Of all arrays, once."""
 
-    @property
     @abstractmethod
-    def tile(self) -> Tile:
+    def tile(self, precision: str) -> Tile:
         """Rows and columns of the results of a block."""
 
     @abstractmethod
@@ -69,7 +71,7 @@ class Task(ABC):
         """The file of the kernel."""
 
     @abstractmethod
-    def blocks(self, depth: int) -> tuple[int, int]:
+    def blocks(self, precision: str) -> tuple[int, int]:
         """Blocks of the launch, and slabs of each."""
 
     @abstractmethod
@@ -77,7 +79,7 @@ class Task(ABC):
         """Do the pass for a tile of results."""
 
     @abstractmethod
-    def sample_slabs(self, depth: int, blocks: int) -> float:
+    def sample_slabs(self, precision: str, blocks: int) -> float:
         """Slabs that the blocks of the sample summed, as full ones."""
 
 
@@ -100,16 +102,21 @@ class Convolution(Task):
         data = self.positions * (self.channels + self.filters)
         return FLOAT * (data + 9 * self.channels * self.filters)
 
+    def tile(self, precision: str) -> Tile:
+        rows = 128 if (self._rows - 1) % 128 >= 64 else 64
+        if self.operation != "weights":
+            return rows, COLUMNS
+        return rows, gradient_columns(KINDS[precision], rows, 9 * self.channels)
+
     @property
-    def tile(self) -> Tile:
-        rows = self.channels if self.operation == "data" else self.filters
-        return (128 if (rows - 1) % 128 >= 64 else 64), COLUMNS
+    def _rows(self) -> int:
+        return self.channels if self.operation == "data" else self.filters
 
     def file(self, precision: str) -> str:
         return "convolution" if precision == "fp32" else "convolution_tensor"
 
-    def blocks(self, depth: int) -> tuple[int, int]:
-        rows, columns = self.tile
+    def blocks(self, precision: str) -> tuple[int, int]:
+        (rows, columns), depth = self.tile(precision), DEPTH[precision]
         if self.operation == "weights":
             tiles = ceil(9 * self.channels / columns) * ceil(self.filters / rows)
             slabs = ceil(self.positions / depth)
@@ -121,15 +128,16 @@ class Convolution(Task):
         tiles = ceil(self.positions / columns) * ceil(out / rows)
         return tiles, ceil(9 * taps / depth)
 
-    def _geometry(self) -> ConvolutionGeometry:
+    def _geometry(self, precision: str) -> ConvolutionGeometry:
         """One tile: all channels, the real width, rows above and below as inside."""
-        rows, width = self.tile[0], min(self.size, COLUMNS)
-        high = self._high()
+        rows, columns = self.tile(precision)
+        high, width = self._high(), min(self.size, COLUMNS)
         channels, filters, pad, size = self.channels, rows, (0, 1), (high + 2, width)
         if self.operation == "data":
             channels, filters, pad, size = rows, self.filters, (2, 1), (high, width)
-        if self.operation == "weights":  # 9 taps of 14 channels are a tile's columns
-            channels, size = min(self.channels, 14), (max(4, 2 * high) + 2, width)
+        if self.operation == "weights":  # of the channels, those of a tile's columns
+            channels = min(self.channels, columns // 9)
+            size = (max(4, 2 * high) + 2, width)
         window = (3, 3), (1, 1), pad, (1, 1)
         return ConvolutionGeometry(1, channels, filters, size, *window)
 
@@ -137,7 +145,7 @@ class Convolution(Task):
         return max(1, COLUMNS // min(self.size, COLUMNS))
 
     def run_sample(self, ops: Any, zeros: Make) -> None:
-        own = self._geometry()
+        own = self._geometry(ops.precision)
         x = zeros((1, own.channels, *own.input))
         w = zeros((own.filters, own.channels, 3, 3))
         y = zeros((1, own.filters, *own.output))
@@ -148,10 +156,10 @@ class Convolution(Task):
         else:
             ops.convolution_backward_weights(x, y, w, own)
 
-    def sample_slabs(self, depth: int, blocks: int) -> float:
-        own = self._geometry()
-        if self.operation == "weights":
-            return blocks * ceil(prod(own.output) / depth)
+    def sample_slabs(self, precision: str, blocks: int) -> float:
+        own, depth = self._geometry(precision), DEPTH[precision]
+        if self.operation == "weights":  # of one tile; blocks have parts of them
+            return ceil(prod(own.output) / depth)
         taps = own.filters if self.operation == "data" else own.channels
         filled = self._high() * min(self.size, COLUMNS) / COLUMNS
         return blocks * ceil(9 * taps / depth) * filled
@@ -170,26 +178,26 @@ class InnerProduct(Task):
         data = self.batch * (self.channels + self.filters)
         return FLOAT * (data + self.channels * self.filters)
 
-    @property
-    def tile(self) -> Tile:
+    def tile(self, precision: str) -> Tile:
         return products.ROWS, products.COLUMNS
 
     def file(self, precision: str) -> str:
         return "gemm_tensor"
 
-    def blocks(self, depth: int) -> tuple[int, int]:
+    def blocks(self, precision: str) -> tuple[int, int]:
+        tile, depth = self.tile(precision), DEPTH[precision]
         rows, columns, length = {
             "forward": (self.batch, self.filters, self.channels),
             "data": (self.batch, self.channels, self.filters),
             "weights": (self.filters, self.channels, self.batch),
         }[self.operation]
-        tiles = ceil(rows / self.tile[0]) * ceil(columns / self.tile[1])
+        tiles = ceil(rows / tile[0]) * ceil(columns / tile[1])
         slabs = ceil(length / depth)
         each = slabs_of_part(slabs, tiles)
         return tiles * ceil(slabs / each), min(each, slabs)
 
     def run_sample(self, ops: Any, zeros: Make) -> None:
-        rows, columns = self.tile
+        rows, columns = self.tile(ops.precision)
         if self.operation == "forward":
             x, w, y = (rows, SAMPLE), (columns, SAMPLE), (rows, columns)
             ops.inner_product_forward(zeros(x), zeros(w), zeros((columns,)), zeros(y))
@@ -200,8 +208,8 @@ class InnerProduct(Task):
             x, dy, dw = (SAMPLE, columns), (SAMPLE, rows), (rows, columns)
             ops.inner_product_backward_weights(zeros(x), zeros(dy), zeros(dw), None)
 
-    def sample_slabs(self, depth: int, blocks: int) -> float:
-        return SAMPLE / depth
+    def sample_slabs(self, precision: str, blocks: int) -> float:
+        return SAMPLE / DEPTH[precision]
 
 
 def tasks(batch: int, precision: str) -> Iterator[Task]:

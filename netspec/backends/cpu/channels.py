@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.threads import claim, share
 from netspec.compiled import njit
@@ -21,7 +23,8 @@ def _channel_sums(counter, tasks, workspace, dy, db):  # type: ignore[no-untyped
         total = 0.0
         for n in range(dy.shape[0]):
             total += _sum(dy[n, task])
-        db[task] += total
+        # Rounded before it is added, as the contract of gradients has it.
+        db[task] += np.float32(total)
         task = claim(counter)
 
 

@@ -43,7 +43,10 @@ def backward_data(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> N
 def backward_weights(x: Array, dy: Array, dw: Array, geo: ConvolutionGeometry) -> None:
     """dw += dy xᵀ."""
     arrays = image(x, geo), planes(dy, geo), weights(dw, geo)
-    share(_backward_weights, geo.group, *arrays, frame(geo), work=macs(geo))
+    share(
+        _backward_weights, geo.group, *arrays, frame(geo), workspace=geo.taps,
+        work=macs(geo),
+    )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
@@ -152,14 +155,18 @@ def _backward_weights(counter, tasks, workspace, x, dy, dw, f):  # type: ignore[
     """dw += dy xᵀ; one task is one group, all images."""
     task = claim(counter)
     while task < tasks:
-        for n in range(x.shape[0]):
-            for k in range(dy.shape[2]):
-                _meeting(x[n, task], dy[n, task, k], dw[task, k], f)
+        for k in range(dy.shape[2]):
+            total, target = workspace[: dw.shape[2]], dw[task, k]
+            _fill(total, 0)
+            for n in range(x.shape[0]):
+                _meeting(x[n, task], dy[n, task, k], total, f)
+            for t in range(total.size):
+                target[t] += total[t]
         task = claim(counter)
 
 
 @njit(nogil=True, cache=True)
-def _meeting(x, dy, dw, f):  # type: ignore[no-untyped-def]
+def _meeting(x, dy, total, f):  # type: ignore[no-untyped-def]
     taps = f.kernel_d * f.kernel_h * f.kernel_w
     for line in range(dy.shape[0] * dy.shape[1]):
         above = dy[line // f.out_h, line % f.out_h]
@@ -169,7 +176,7 @@ def _meeting(x, dy, dw, f):  # type: ignore[no-untyped-def]
             if 0 <= d < x.shape[1] and 0 <= h < x.shape[2]:
                 low, high = _inside(0, f.out_w, shift, f.stride_w, x)
                 for c in range(x.shape[0]):
-                    dw[c * taps + tap] += _dot(
+                    total[c * taps + tap] += _dot(
                         x[c, d, h], above, low, high, shift, f.stride_w
                     )
 

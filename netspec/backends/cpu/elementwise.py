@@ -23,8 +23,6 @@ from netspec.random import Key
 Array = Any
 
 CHUNK = 1 << 14  # elements of one task: all its arrays fit the first-level cache
-ALONE = 1 << 17  # elements below which waking other threads costs more than it brings
-_NO_WORKSPACE = np.empty(0, np.float32)
 
 
 def as_vectors(*arrays: Array) -> list[Array] | None:
@@ -44,17 +42,9 @@ def unless_same(target: Array, source: Array) -> Array | None:
     return None if len(set(places)) == 1 else target
 
 
-def _spread(kernel: Callable[..., None], size: int, tasks: int, *args: Any) -> None:
-    """Run a kernel, on this thread alone where *size* elements are few."""
-    if size < ALONE:
-        kernel(np.zeros(1, np.int64), tasks, _NO_WORKSPACE, *args)
-    else:
-        share(kernel, tasks, *args, work=size)
-
-
 def by_chunks(kernel: Callable[..., None], first: Array, *args: Any) -> None:
     """Run a kernel over *first* and its like, a chunk a task."""
-    _spread(kernel, first.size, -(-first.size // CHUNK), first, *args)
+    share(kernel, -(-first.size // CHUNK), first, *args, work=first.size)
 
 
 class CpuElementwiseOps(ElementwiseOps):
@@ -94,11 +84,11 @@ class CpuElementwiseOps(ElementwiseOps):
         rows = x.shape[0] if x.ndim else 1
         strips = -(-(x.size // rows) // CHUNK)
         fixed = np.array([*key.high_counter, *key.words], np.uint64)
-        _spread(
-            _dropout, x.size, rows * strips, strips,
+        share(
+            _dropout, rows * strips, strips,
             *(a.reshape(rows, -1) for a in (x, y, mask)),
             np.uint64(drop_below(ratio)), np.float32(1 / (1 - ratio)),
-            fixed, np.uint64(first_sample),
+            fixed, np.uint64(first_sample), work=x.size,
         )  # fmt: skip
 
     def dropout_backward(self, dy: Array, mask: Array, dx: Array, ratio: float) -> None:

@@ -9,7 +9,8 @@ from llvmlite import ir
 from numba import types
 
 from netspec.backends.cpu.lines import address
-from netspec.backends.cpu.threads import ALIGNMENT, claim, share
+from netspec.backends.cpu.scratch import ALIGNMENT
+from netspec.backends.cpu.threads import claim, share
 from netspec.backends.cpu.vectors import (
     FLOAT_BYTES,
     VECTOR,

@@ -41,7 +41,10 @@ class CpuSelectionOps(SelectionOps):
             super().add_rows(dy, index, dx)
             return
         rows, columns = dy.shape
-        over(_add, -(-columns // STRIP), rows * STRIP, dy, _whole(index), dx)
+        index = _whole(index)
+        order = np.argsort(index, kind="stable")
+        strips = -(-columns // STRIP)
+        over(_add, strips, rows * STRIP, dy, index, order, dx, workspace=STRIP)
 
     def tile(self, x: Array, y: Array) -> None:
         """See :meth:`SelectionOps.tile`."""
@@ -79,18 +82,32 @@ def _take(counter, tasks, workspace, group, x, index, y, bias):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
-def _add(counter, tasks, workspace, group, dy, index, dx):  # type: ignore[no-untyped-def]
+def _add(counter, tasks, workspace, group, dy, index, order, dx):  # type: ignore[no-untyped-def]
     columns = dy.shape[1]
     strips = (columns + STRIP - 1) // STRIP
     task = claim(counter)
     while task < tasks:
         for strip in range(task * group, min((task + 1) * group, strips)):
             start, stop = strip * STRIP, min((strip + 1) * STRIP, columns)
-            for m in range(index.size):
-                row, out = dy[m, start:stop], dx[index[m], start:stop]
-                for i in range(out.size):
-                    out[i] += row[i]
+            _add_columns(dy, index, order, dx, workspace, start, stop)
         task = claim(counter)
+
+
+@njit(cache=True, nogil=True)
+def _add_columns(dy, index, order, dx, total, start, stop):  # type: ignore[no-untyped-def]
+    """Rows of one index follow each other in *order*: their sum is added once."""
+    for place in range(order.size):
+        m = order[place]
+        row, out = dy[m, start:stop], dx[index[m], start:stop]
+        if place == 0 or index[order[place - 1]] != index[m]:
+            for i in range(row.size):
+                total[i] = row[i]
+        else:
+            for i in range(row.size):
+                total[i] += row[i]
+        if place + 1 == order.size or index[order[place + 1]] != index[m]:
+            for i in range(row.size):
+                out[i] += total[i]
 
 
 @njit(cache=True, nogil=True)

@@ -2,23 +2,29 @@
 
 Nothing here waits for the GPU but :meth:`download`, and what :meth:`begin_download`
 returns.  Batches travel through pinned buffers, two of each size, on a stream of their
-own: while kernels work on one batch, the next is copied.
+own: while kernels work on one batch, the next is copied.  Pictures that are transformed
+on the GPU travel as bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import cupy
 import numpy as np
 
+from netspec.backends.cuda.transform import transform
+from netspec.data.raw import RawPictures
+from netspec.data.transform import Means
 from netspec.errors import DeviceError
 from netspec.shapes import Shape
 
 Array = Any
+Part = tuple[Array, Array]  # of the host, and one whose type and shape it is sent in
 
 _TO_DEVICE, _TO_HOST, _WITHIN = 1, 2, 3  # cudaMemcpyKind
 
@@ -46,7 +52,7 @@ def _recorded(stream: Any = None) -> Any:
 
 @dataclass
 class _Slot:
-    """One batch under way: pinned, then on the GPU, then in its blob.
+    """One top's batch under way: pinned, then on the GPU, then in its blob.
 
     Attributes:
         copied: recorded on the copying stream when the batch is on the GPU.
@@ -72,24 +78,40 @@ class Feeder:
         self._slots = [_Slot(pinned(size), each, _recorded()) for each in buffers]
         self._turn = 0
 
-    def put(self, host: Array, y: Array) -> None:
-        """Queue the copy of *host* into *y*, which has this size."""
+    def put(self, parts: Sequence[Part], take: Callable[..., None]) -> None:
+        """Queue the copies of arrays, and what *take* does with them.
+
+        Args:
+            parts: together of this size; those of larger elements first.
+            take: given them on the GPU, queues on the current stream what reads them.
+        """
+        alike = [like for _, like in parts]
         slot = self._slots[self._turn]
         self._turn = 1 - self._turn
         if slot.copied is not None:
             slot.copied.synchronize()
         self._stream.wait_event(slot.taken)
-        np.copyto(slot.host.view(y.dtype).reshape(y.shape), host, casting="unsafe")
+        for pinned_part, (host, _) in zip(_cut(slot.host, alike), parts):
+            np.copyto(pinned_part, host, casting="unsafe")
         self._to_device(slot)
         current = cupy.cuda.get_current_stream()
         current.wait_event(slot.copied)
-        _copy(y.data.ptr, slot.device.data.ptr, self._size, _WITHIN, current)
+        take(*_cut(slot.device, alike))
         slot.taken = _recorded(current)
 
     def _to_device(self, slot: _Slot) -> None:
         source = slot.host.ctypes.data
         _copy(slot.device.data.ptr, source, self._size, _TO_DEVICE, self._stream)
         slot.copied = _recorded(self._stream)
+
+
+def _cut(whole: Array, alike: Sequence[Array]) -> list[Array]:
+    """Arrays of the types and shapes of others, one after the other in bytes."""
+    ends = accumulate(like.nbytes for like in alike)
+    return [
+        whole[end - like.nbytes : end].view(like.dtype).reshape(like.shape)
+        for end, like in zip(ends, alike)
+    ]
 
 
 class CudaTransferOps:
@@ -100,6 +122,7 @@ class CudaTransferOps:
     """
 
     runs_ahead = True
+    transforms = True
     number = 0
 
     def use(self) -> None:
@@ -156,10 +179,39 @@ class CudaTransferOps:
 
     def feed(self, host: Array, y: Array) -> None:
         """See :class:`MovementOps`."""
+        if isinstance(host, RawPictures):
+            self._feed_raw(host, y)
+            return
+
+        def take(sent: Array) -> None:
+            current = cupy.cuda.get_current_stream()
+            _copy(y.data.ptr, sent.data.ptr, y.nbytes, _WITHIN, current)
+
+        self._feed_parts([(host, y)], take)
+
+    def _feed_raw(self, host: RawPictures, y: Array) -> None:
+        """Upload pictures as bytes, and transform them into *y*."""
+        mean, scale = self._mean(host.transform.means), host.transform.scale
+
+        def take(places: Array, pixels: Array) -> None:
+            transform(places, pixels, mean, scale, y)
+
+        self._feed_parts([(each, each) for each in (host.places, host.pixels)], take)
+
+    def _feed_parts(self, parts: Sequence[Part], take: Callable[..., None]) -> None:
         feeders: dict[int, Feeder] = vars(self).setdefault("_feeders", {})
-        if y.nbytes not in feeders:
-            feeders[y.nbytes] = Feeder(y.nbytes, self._copying)
-        feeders[y.nbytes].put(host, y)
+        size = sum(like.nbytes for _, like in parts)
+        if size not in feeders:
+            feeders[size] = Feeder(size, self._copying)
+        feeders[size].put(parts, take)
+
+    def _mean(self, means: Means) -> Array:
+        """What is subtracted from pictures, on the GPU; uploaded once."""
+        held: dict[int, tuple[Means, Array]] = vars(self).setdefault("_means", {})
+        if id(means) not in held:  # and no other can have its id as long as it is held
+            host = means.pixel if means.image is None else means.image
+            held[id(means)] = means, cupy.asarray(host, np.float32)
+        return held[id(means)][1]
 
     @property
     def _copying(self) -> Any:

@@ -23,9 +23,12 @@ class MovementOps:
     Attributes:
         runs_ahead: whether an operation returns before its work is done, so that to
             look at what it computed is to wait for it.
+        transforms: whether :meth:`feed` has the device transform pictures that are
+            given as bytes.
     """
 
     runs_ahead: ClassVar[bool] = False
+    transforms: ClassVar[bool] = False
 
     def read_block(self, whole: Array, part: Array, outer: int, start: int) -> None:
         """Fill *part* with its elements of *whole*, from *start* in each block."""
@@ -77,6 +80,10 @@ class MovementOps:
         """Upload one batch of many; *host* may change as soon as this returns.
 
         A backend that runs ahead copies while it computes what came before.
+
+        Args:
+            host: an array, or :class:`~netspec.data.raw.RawPictures`; of these *y*
+                becomes the transformed batch, the same bits on any backend.
         """
         self.upload(host, y)
 

@@ -65,7 +65,8 @@ class RelativesOps:
         z = x / norm[:, None]
         if dscale is not None:
             along = np.sum(z * dy, axis=(0, 2), dtype=np.float64)
-            dscale += along if dscale.size > 1 else along.sum()
+            total = along if dscale.size > 1 else along.sum()
+            dscale += total.astype(dscale.dtype)
         if dx is not None:
             dz = dy * scale[:, None]
             axes = _summed(x, norm)

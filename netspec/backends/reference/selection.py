@@ -38,8 +38,11 @@ class SelectionOps:
             np.add(y, bias, out=y)
 
     def add_rows(self, dy: Array, index: Array, dx: Array) -> None:
-        """dx[index[m]] += dy[m], in the order of m: take_rows' gradient, added."""
-        np.add.at(dx, _whole(index), dy)
+        """dx[r] += Σ dy[m] where index[m] = r, in the order of m: a gradient, added."""
+        rows, place = np.unique(_whole(index), return_inverse=True)
+        total = np.zeros((rows.size, dx.shape[1]), dx.dtype)
+        np.add.at(total, place, dy)
+        dx[rows] += total
 
     def kept_rows(self, selector: Array, index: Array) -> int:
         """Fill *index* with the numbers of the rows whose *selector* is not 0.

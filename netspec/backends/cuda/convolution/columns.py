@@ -10,7 +10,7 @@ import cupy
 import numpy as np
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.backends.cuda.convolution.channels import finish_channels
+from netspec.backends.cuda.convolution.channels import add_parts, finish_channels
 from netspec.backends.cuda.convolution.epilogue import Finish
 from netspec.backends.cuda.launch import (
     BLOCK,
@@ -101,12 +101,14 @@ class Columns:
     def backward_weights(
         self, x: Array, dy: Array, dw: Array, geo: ConvolutionGeometry
     ) -> None:
-        """dw += dy xᵀ, image by image."""
-        columns, weights = _workspace(geo), _weights(dw, geo)
+        """dw += dy xᵀ, of which the sum is made image by image."""
+        total = cupy.zeros((1, *dw.shape), cupy.float32)
+        columns, weights = _workspace(geo), _weights(total, geo)
         for n in range(geo.batch):
             image_to_columns(x[n : n + 1], columns, geo)
             for result, right, left in _groups(geo, weights, columns, dy[n]):
                 multiply(left, right, result, "nt", self.precision, add=True)
+        add_parts(total, dw)
 
 
 def _workspace(geo: ConvolutionGeometry) -> Array:

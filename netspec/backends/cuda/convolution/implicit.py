@@ -37,6 +37,8 @@ class Kind:
         width: neighbouring columns of one thread.
         kernels: the file of the kernels.
         threads: of a block, by the rows of its tile.
+        wide: more columns than :data:`COLUMNS` that a tile may have in a weights'
+            gradient, by its rows.
     """
 
     precision: str
@@ -44,14 +46,25 @@ class Kind:
     width: int
     kernels: KernelFile
     threads: dict[int, int]
+    wide: dict[int, int]
 
 
 _TENSOR = KernelFile("convolution_tensor")
 KINDS = {
-    "fp32": Kind("fp32", 1, 4, KernelFile("convolution"), {64: 128, 128: 256}),
-    "tf32": Kind("tf32", 1, 2, _TENSOR, {64: 128, 128: 128}),
-    "fp16": Kind("fp16", 2, 2, _TENSOR, {64: 128, 128: 128}),
+    "fp32": Kind("fp32", 1, 4, KernelFile("convolution"), {64: 128, 128: 256}, {}),
+    "tf32": Kind("tf32", 1, 2, _TENSOR, {64: 128, 128: 128}, {64: 192}),
+    "fp16": Kind("fp16", 2, 2, _TENSOR, {64: 128, 128: 128}, {64: 192}),
 }
+
+
+def gradient_columns(kind: Kind, rows: int, elements: int) -> int:
+    """Columns of a tile of so many rows, in the gradient of a filter's weights.
+
+    As many as leave the fewest columns empty, and else as may be: the more columns,
+    the fewer instructions for each product.
+    """
+    choices = (kind.wide.get(rows, COLUMNS), COLUMNS)
+    return min(choices, key=lambda columns: -elements % columns)
 
 
 class Implicit:
@@ -93,14 +106,16 @@ class Implicit:
         product = tables.forward_product(geo, self.tile, 1, False)
         if not product.shape.columns:
             return
-        tiles = -(-geo.taps // COLUMNS), product.shape.padded_rows // self.tile
+        columns = gradient_columns(kind, self.tile, geo.taps)
+        tiles = -(-geo.taps // columns), product.shape.padded_rows // self.tile
         slabs = -(-product.shape.columns // (tables.WORDS * kind.each))
         each = slabs_of_part(slabs, prod(tiles) * geo.group)
         count = -(-slabs // each)
         parts = cupy.empty((count, dw.size), cupy.float32)
         numbers = map(i32, (geo.taps, geo.group, each))
+        wide = "" if columns == COLUMNS else f"_{columns}"
         kind.kernels.launch(
-            f"correlate_{kind.precision}_{self.tile}",
+            f"correlate_{kind.precision}_{self.tile}{wide}",
             (*tiles, geo.group * count),
             (kind.threads[self.tile],),
             (x, dy, product.table, parts, *numbers),

@@ -16,6 +16,7 @@ from typing import Any
 import cupy
 
 from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cuda.convolution.channels import add_parts
 from netspec.backends.cuda.convolution.epilogue import VECTORS, Finish
 from netspec.backends.cuda.launch import KernelFile, i32
 from netspec.shapes import Shape
@@ -99,11 +100,12 @@ class Winograd:
     def backward_weights(
         self, x: Array, dy: Array, dw: Array, geo: ConvolutionGeometry
     ) -> None:
-        """dw += dy xᵀ: the sum over all tiles, run by run."""
+        """dw += dy xᵀ: the sum over all tiles, which is made run by run."""
         channels, filters = geo.channels // geo.group, geo.filters // geo.group
         part = cupy.empty((PLANES, filters, channels), cupy.float32)
+        total = cupy.zeros((1, *dw.shape), cupy.float32)
         for group in range(geo.group):
-            own = dw[group * filters : (group + 1) * filters]
+            own = total[0, group * filters : (group + 1) * filters]
             for run in runs(geo.batch, geo.output, channels + filters):
                 v = _tiles("inputs", x, run, group, channels, geo.pad)
                 d = _tiles("output_gradients", dy, run, group, filters, (0, 0))
@@ -112,6 +114,7 @@ class Winograd:
                     cupy.matmul(d[i], v[i].T, out=part[i])
                 args = (part, own, i32(filters * channels))
                 _launch("add_weight_gradients", filters * channels, 1, args)
+        add_parts(total, dw)
 
 
 def _convolve(

@@ -65,6 +65,13 @@ extern "C" __global__ void __launch_bounds__(128, 3)
   correlate<TensorSums<Tf32, 64, 128>>(x, dy, table, parts, elements, groups, slabs);
 }
 
+extern "C" __global__ void __launch_bounds__(128, 3)
+    correlate_tf32_64_192(const float* __restrict__ x, const float* __restrict__ dy,
+                           const int* __restrict__ table, float* __restrict__ parts,
+                           int elements, int groups, int slabs) {
+  correlate<TensorSums<Tf32, 64, 192>>(x, dy, table, parts, elements, groups, slabs);
+}
+
 extern "C" __global__ void __launch_bounds__(128, 2)
     correlate_fp16_128(const float* __restrict__ x, const float* __restrict__ dy,
                        const int* __restrict__ table, float* __restrict__ parts,
@@ -77,4 +84,11 @@ extern "C" __global__ void __launch_bounds__(128, 3)
                        const int* __restrict__ table, float* __restrict__ parts,
                        int elements, int groups, int slabs) {
   correlate<TensorSums<Half, 64, 128>>(x, dy, table, parts, elements, groups, slabs);
+}
+
+extern "C" __global__ void __launch_bounds__(128, 2)
+    correlate_fp16_64_192(const float* __restrict__ x, const float* __restrict__ dy,
+                           const int* __restrict__ table, float* __restrict__ parts,
+                           int elements, int groups, int slabs) {
+  correlate<TensorSums<Half, 64, 192>>(x, dy, table, parts, elements, groups, slabs);
 }

@@ -16,8 +16,8 @@ __device__ inline void take(const float* x, const I* index, const float* bias, f
   }
 }
 
-// dx[index[m]] += dy[m] in the order of m.  A block has an m: the first of its row
-// takes in all others, as found by 32 comparisons at a time.
+// dx[r] += the sum of dy[m] over index[m] = r, in the order of m.  A block has an m: the
+// first of its row takes in all others, as found by 32 comparisons at a time.
 template <class I>
 __device__ inline void add_in_order(const float* dy, const I* index, float* dx,
                                     long long count, long long columns) {
@@ -28,13 +28,17 @@ __device__ inline void add_in_order(const float* dy, const I* index, float* dx,
     if (__any_sync(ALL_LANES, i < m && (long long)index[i] == own)) return;
   }
   dx += own * columns;
-  for (long long first = m; first < count; first += WARP) {
-    const long long i = first + lane;
-    unsigned found = __ballot_sync(ALL_LANES, i < count && (long long)index[i] == own);
-    for (; found != 0; found &= found - 1) {
-      const float* row = dy + (first + __ffs((int)found) - 1) * columns;
-      for (long long k = threadIdx.x; k < columns; k += blockDim.x) dx[k] += row[k];
+  for (long long start = 0; start < columns; start += blockDim.x) {
+    const long long k = start + threadIdx.x;
+    float sum = 0.f;
+    for (long long first = m; first < count; first += WARP) {
+      const long long i = first + lane;
+      unsigned found =
+          __ballot_sync(ALL_LANES, i < count && (long long)index[i] == own);
+      for (; found != 0; found &= found - 1)
+        if (k < columns) sum += dy[(first + __ffs((int)found) - 1) * columns + k];
     }
+    if (k < columns) dx[k] += sum;
   }
 }
 
