@@ -17,6 +17,7 @@ from netspec.backends.cpu.reduction import CpuReductionOps
 from netspec.backends.cpu.regions import CpuRegionOps
 from netspec.backends.cpu.relatives import CpuRelativesOps
 from netspec.backends.cpu.selection import CpuSelectionOps
+from netspec.backends.cpu.softmax import CpuSoftmaxOps
 from netspec.backends.cpu.stochastic_pooling import CpuStochasticPoolingOps
 from netspec.backends.cpu.update import CpuUpdateOps
 from netspec.backends.numpy_ops import NumpyOps
@@ -38,6 +39,7 @@ class CpuOps(
     CpuPReluOps,
     CpuReductionOps,
     CpuSelectionOps,
+    CpuSoftmaxOps,
     CpuUpdateOps,
     CpuMemoryOps,
     NumpyOps,

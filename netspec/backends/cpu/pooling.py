@@ -20,6 +20,7 @@ from netspec.shapes import count
 Array = Any
 
 _NO_INDEX = np.empty((0, 0, 0), np.uint8)
+_COMMON = frozenset((k, k, stride, stride) for k, stride in windows.SQUARES)
 
 
 class CpuPoolingOps(PoolingOps):
@@ -95,8 +96,7 @@ def _is_global(g: PoolingGeometry) -> bool:
 
 def _is_common(g: PoolingGeometry, places: Array = _NO_INDEX) -> bool:
     """Whether there are vector instructions for the windows and the type of places."""
-    squares = {(kernel,) * 2 + (stride,) * 2 for kernel, stride in windows.SQUARES}
-    return places.dtype == np.uint8 and g.kernel + g.stride in squares
+    return places.dtype == np.uint8 and g.kernel + g.stride in _COMMON
 
 
 def _spread(
