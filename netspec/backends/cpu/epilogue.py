@@ -18,6 +18,8 @@ TERMS = 5  # numbers of each filter
 BIAS, MEAN, INVERSE, SCALE, SHIFT = range(TERMS)
 NEUTRAL = (0.0, 0.0, 1.0, 1.0, -0.0)  # x - 0, x · 1 and x + -0 are x, to the bit
 
+NO_PLACES = np.empty((0, 0, 0, 0), np.uint8)
+
 
 class Finish(NamedTuple):
     """An epilogue and the bias.
@@ -28,12 +30,14 @@ class Finish(NamedTuple):
         scaled: whether any but the bias matters.
         floor: what is less becomes that; -inf: nothing.
         pool: whether the largest of 2 × 2 positions is stored alone.
+        places: get the place of each of these, unless there are none.
     """
 
     terms: Array
     scaled: bool
     floor: np.float32
     pool: bool
+    places: Array
 
 
 def finish(filters: int, bias: Array | None, after: Epilogue | None = None) -> Finish:
@@ -51,4 +55,6 @@ def finish(filters: int, bias: Array | None, after: Epilogue | None = None) -> F
         terms[:, SCALE] = 1 if after.scale is None else after.scale
         terms[:, SHIFT] = 0 if after.shift is None else after.shift
     floor = np.float32(0 if after.relu else -np.inf)
-    return Finish(terms, is_affine or after.mean is not None, floor, after.pool)
+    places = NO_PLACES if after.places is None else after.places
+    is_scaled = is_affine or after.mean is not None
+    return Finish(terms, is_scaled, floor, after.pool, places)
