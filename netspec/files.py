@@ -56,12 +56,17 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.replace(final)
         _flush_folder(final.parent)
     except OSError as error:
-        problem = f"cannot be written: {error.strerror or error}."
-        remedy = "Check the space on the disk and the rights to the folder."
-        raise DataError(problem, remedy, place=Place(str(path))) from error
+        raise cannot_write(path, error) from error
     finally:
         with suppress(OSError):  # a file system that has become read-only
             temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: str | Path, error: OSError) -> DataError:
+    """What to raise where a file cannot be written."""
+    problem = f"cannot be written: {error.strerror or error}."
+    remedy = "Check the space on the disk and the rights to the folder."
+    return DataError(problem, remedy, place=Place(str(path)))
 
 
 def _check_target(final: Path, path: str | Path) -> None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from netspec.shapes import Shape, convolution_size, count
@@ -40,13 +41,13 @@ class ConvolutionGeometry:
     dilation: Shape
     group: int = 1
 
-    @property
+    @cached_property
     def output(self) -> Shape:
         """Spatial shape of y; rounds down."""
         axes = zip(self.input, self.kernel, self.stride, self.pad, self.dilation)
         return tuple(convolution_size(*axis) for axis in axes)
 
-    @property
+    @cached_property
     def taps(self) -> int:
         """Weights that meet in one output: C / group times the kernel's size."""
         return self.channels // self.group * count(self.kernel)

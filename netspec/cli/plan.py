@@ -10,6 +10,7 @@ device's figures, or measured: netspec time --json FILE, then --times FILE.
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -33,8 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="h100", help="h100 (default), a100, or cpu: one core")
     add("--link", default="nvlink",
         help="nvlink (default), ib400, eth25, or memory: one machine")  # fmt: skip
-    add("--bandwidth", type=float, metavar="GB/S", help="of the link, as measured")
+    add("--bandwidth", type=float, metavar="GB/S",
+        help="of the link, as the banner of a run says it of sums")  # fmt: skip
     add("--latency", type=float, metavar="US", help="of the link, as measured")
+    add("--memory-bandwidth", metavar="GB/S[,GB/S]",
+        help="of one rank alone, and of all ranks of a machine together")  # fmt: skip
     add("--shards", type=int, metavar="N", help="default: as the solver would choose")
     add(
         "--times", metavar="FILE", help="times of layers that netspec time --json wrote"
@@ -118,7 +122,32 @@ def _memory(args: argparse.Namespace, build: Any) -> tuple[dict[str, Any], str]:
 def _device(args: argparse.Namespace) -> Any:
     from netspec.plan.scale import DEVICES
 
-    return _named(DEVICES, args.device, "device")
+    device = _named(DEVICES, args.device, "device")
+    if args.memory_bandwidth:
+        alone, *together = _rates(args.memory_bandwidth)
+        device = replace(device, bandwidth=alone)
+        device = replace(device, shared=together[0]) if together else device
+    return device
+
+
+def _rates(text: str) -> list[float]:
+    """One number, or two with a comma between, of GB/s, as bytes a second.
+
+    Raises:
+        UsageError: none of these.
+    """
+    from netspec.errors import UsageError
+
+    try:
+        rates = [1e9 * float(part) for part in text.split(",")]
+    except ValueError:
+        rates = []
+    if len(rates) not in (1, 2) or not all(0 < rate < math.inf for rate in rates):
+        raise UsageError(
+            f"--memory-bandwidth is {text!r}.",
+            "Give GB/s of one rank alone, or also of all together: 9.5,14.",
+        )
+    return rates
 
 
 def _link(args: argparse.Namespace) -> Any:
@@ -126,7 +155,7 @@ def _link(args: argparse.Namespace) -> Any:
 
     link = _named(LINKS, args.link, "link")
     if args.bandwidth:
-        link = replace(link, bandwidth=1e9 * args.bandwidth)
+        link = replace(link, bandwidth=1e9 * args.bandwidth, adds=True)
     if args.latency:
         link = replace(link, latency=1e-6 * args.latency)
     return link

@@ -62,7 +62,8 @@ def _count_gpus(args: argparse.Namespace) -> None:
     from netspec.errors import UsageError
     from netspec.sync.launchers import LAUNCHER, launched
 
-    if LAUNCHER in os.environ or launched():
+    found = launched()
+    if LAUNCHER in os.environ or (found and found.size > 1):
         return  # each of these ranks looks for its own
     gpus = gpus_of(args)
     if gpus and args.ranks not in (None, len(gpus)):

@@ -10,7 +10,7 @@ from netspec.data.preprocess_json import WHOLE, parse_preprocess, to_json
 from netspec.errors import DataError, Place
 from netspec.files import replacing
 
-_SUFFIX = ".preprocess.json"
+SUFFIX = ".preprocess.json"
 _LARGEST = 64 << 20  # bytes: a mean image of 2048 x 2048 in colour
 
 
@@ -22,7 +22,7 @@ def sidecar_path(path: str | PathLike[str]) -> Path:
     """
     path = Path(path)
     stem = path.stem.removesuffix(".caffemodel")
-    return path.with_name(stem + _SUFFIX)
+    return path.with_name(stem + SUFFIX)
 
 
 def read_sidecar(path: str | PathLike[str]) -> Preprocess | None:

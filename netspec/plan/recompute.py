@@ -91,7 +91,7 @@ class _Part:
             before = len(again)
             for at in reversed(range(len(self._steps))):
                 missing = needed - (kept - changed) - self._fixed
-                missing |= self._written_anew(again, at)
+                missing |= self._written_before(at, again)
                 if at not in again and self._must_repeat(self._steps[at], missing):
                     again.add(at)
                     reads = _reads(self._memory, self._steps[at])
@@ -100,10 +100,10 @@ class _Part:
                     changed |= reads & writes(self._memory, self._steps[at])
         return tuple(self._steps[at] for at in sorted(again))
 
-    def _written_anew(self, again: set[int], stop: int) -> set[str]:
-        """What repeated steps before one write: it must change that again, in place."""
-        earlier = (self._steps[at] for at in again if at < stop)
-        return {root for step in earlier for root in writes(self._memory, step)}
+    def _written_before(self, at: int, again: set[int]) -> set[str]:
+        """Storages that repeated steps before a step leave as they were before it."""
+        before = (self._steps[i] for i in again if i < at)
+        return {root for step in before for root in writes(self._memory, step)}
 
     def _must_repeat(self, step: Step, missing: set[str]) -> bool:
         written = writes(self._memory, step)

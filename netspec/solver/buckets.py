@@ -12,10 +12,11 @@ from functools import partial
 from typing import Any
 
 from netspec.net import Net
+from netspec.plan.scale import BUCKET, FLOAT, LEAST_BUCKET
 from netspec.solver.running import Runner
 from netspec.sync import Synchronizer, TreeSum
 
-LEAST, MOST = 1 << 20, 1 << 22  # elements of a bucket: 4 MiB to 16 MiB of float32
+LEAST, MOST = LEAST_BUCKET // FLOAT, BUCKET // FLOAT  # elements of a bucket
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from netspec.data.preprocess_file import sidecar_path
+from netspec.data.preprocess_file import SUFFIX, sidecar_path
 from netspec.errors import DataError, Place
 from netspec.proto import SolverParameter
 from netspec.spec import Located
@@ -30,6 +31,12 @@ class SnapshotFiles:
     def average(self) -> Path:
         """The mean weights."""
         return average_file(self.weights)
+
+    @property
+    def staging(self) -> Path:
+        """Where this process writes them before they take their places."""
+        stem = self.state.name.removesuffix(_HDF5).removesuffix(_STATE)
+        return self.state.with_name(f"{stem}.{os.getpid()}.tmp")
 
     @classmethod
     def named(cls, stem: str, hdf5: bool) -> SnapshotFiles:
@@ -127,11 +134,17 @@ def newest_first(prefix: str) -> Iterator[Path]:
     )
     try:
         entries = os.listdir(folder or ".")
-    except FileNotFoundError:
+    except OSError:  # whether one can be written there is looked at before training
         return
     found = {entry: match for entry in entries if (match := pattern.fullmatch(entry))}
     for entry in sorted(found, key=lambda e: (-int(found[e][1]), e)):
         yield Path(folder) / entry
+
+
+def best_states(prefix: str) -> list[Path]:
+    """The states of the best snapshots under a prefix: as a rule one, or none."""
+    both = (SnapshotFiles.named(f"{prefix}_best", hdf5) for hdf5 in (False, True))
+    return [files.state for files in both if files.state.exists()]
 
 
 def check_writable(prefix: str) -> None:
@@ -142,7 +155,7 @@ def check_writable(prefix: str) -> None:
     Raises:
         DataError: it cannot be, or nothing can be written there.
     """
-    probe = Path(f"{prefix}.{os.getpid()}.probe")
+    probe = Path(f"{prefix}.{os.getpid()}.tmp")
     try:
         probe.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()
@@ -155,6 +168,22 @@ def check_writable(prefix: str) -> None:
         ) from None
 
 
+def check_room(prefix: str, size: int) -> None:
+    """Find out likewise that there is no room for a snapshot of *size* bytes.
+
+    Raises:
+        DataError: there is not.
+    """
+    disk = shutil.disk_usage(Path(prefix).parent)
+    if disk.free < size and disk.total:  # some file systems know of no size at all
+        raise DataError(
+            f"snapshots cannot be written: one takes {size:,} bytes, and the disk has "
+            f"{disk.free:,} free.",
+            "Make room, or give a snapshot_prefix on another disk.",
+            place=Place(f"{prefix}_iter_*"),
+        )
+
+
 def remove_leftovers(prefix: str) -> None:
     """Remove what a process that was killed while it wrote a snapshot left behind.
 
@@ -162,16 +191,23 @@ def remove_leftovers(prefix: str) -> None:
     """
     folder, name = os.path.split(prefix)
     pattern = re.compile(
-        rf"{re.escape(name)}_(?:iter_\d+|best)"
-        rf"(?:(?:{re.escape(_AVERAGE)})?{re.escape(_WEIGHTS)}|{re.escape(_STATE)})"
-        rf"(?:{re.escape(_HDF5)})?"
+        rf"{re.escape(name)}(?:_(?:iter_\d+|best)"
+        rf"(?:(?:(?:{re.escape(_AVERAGE)})?{re.escape(_WEIGHTS)}|{re.escape(_STATE)})"
+        rf"(?:{re.escape(_HDF5)})?|{re.escape(SUFFIX)})?)?"
         r"\.(\d+)\.tmp"
     )
     for entry in os.listdir(folder or "."):
         match = pattern.fullmatch(entry)
         path = Path(folder) / entry
         if match and not _is_written(path, int(match[1])):
-            path.unlink(missing_ok=True)
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _is_written(path: Path, process: int) -> bool:

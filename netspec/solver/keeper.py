@@ -9,7 +9,7 @@ from typing import Any
 
 from netspec.data.preprocess_file import write_sidecar
 from netspec.data.preprocess_net import preprocess_of_net
-from netspec.errors import DataError, NetspecError, UsageError
+from netspec.errors import DataError, NetspecError
 from netspec.net import Net
 from netspec.proto import SolverParameter, SolverState
 from netspec.solver.average import Average
@@ -17,6 +17,7 @@ from netspec.solver.events import Event, Restored, SnapshotWritten, Warned
 from netspec.solver.files import (
     SnapshotFiles,
     best,
+    check_room,
     check_writable,
     numbered,
     prefix_of,
@@ -37,6 +38,7 @@ from netspec.solver.snapshot import (
     restore_histories,
     write_snapshot,
 )
+from netspec.solver.staging import staged
 from netspec.spec import Located, filter_net
 from netspec.sync import Synchronizer, share_bytes
 from netspec.weights import Status
@@ -100,8 +102,19 @@ class Keeper:
         self.last, self._last_at = files, now
         self._emit(SnapshotWritten(now, str(files.weights), str(files.state)))
         for iteration in kept[:-keep]:
-            numbered(self.prefix, iteration, self._message).remove()
+            self._remove(numbered(self.prefix, iteration, self._message))
         return files
+
+    def _remove(self, files: SnapshotFiles) -> None:
+        try:
+            files.remove()
+        except OSError as error:
+            self._emit(
+                Warned(
+                    f"{files.state} is not deleted: {error.strerror}.",
+                    "It is kept for good; delete it yourself.",
+                )
+            )
 
     def write_if_due(self) -> None:
         """Write where ``snapshot`` says so; on failure warn, and try the next time."""
@@ -121,9 +134,13 @@ class Keeper:
         Raises:
             DataError: they cannot.
         """
-        if not self._sync.rank:
-            check_writable(self.prefix)
-            remove_leftovers(self.prefix)
+        if self._sync.rank:
+            return
+        check_writable(self.prefix)
+        remove_leftovers(self.prefix)
+        arrays = [self._net.arena.data, *self._histories]
+        arrays += [self._average.values] if self._average else []
+        check_room(self.prefix, sum(array.nbytes for array in arrays))
 
     def write_best(self) -> None:
         """Write PREFIX_best in place of the one before it; raises as :meth:`write`."""
@@ -143,17 +160,21 @@ class Keeper:
             self._emit(Warned(f"no snapshot: {error.problem}", error.remedy + before))
 
     def _write(self, files: SnapshotFiles, kept: list[int]) -> None:
-        files.state.parent.mkdir(parents=True, exist_ok=True)
         bad = bad_weights(self._net, self._progress.iteration)
         if bad:
             raise bad
         header = self._header()
         header.kept[:] = kept
+        header.learned_net = str(files.weights)
+        with staged(files) as here:
+            write_snapshot(self._net, self._histories, header, here, self._average)
+            self._write_sidecars(here)
+
+    def _write_sidecars(self, files: SnapshotFiles) -> None:
         if self._preprocess:
             write_sidecar(files.weights, self._preprocess)
             if self._average:
                 write_sidecar(files.average, self._preprocess)
-        write_snapshot(self._net, self._histories, header, files, self._average)
 
     def _header(self) -> SolverState:
         header = make_header(self._message, self._progress, self._seed, self._course)
@@ -213,20 +234,10 @@ class Keeper:
             chosen = share_bytes(self._sync, chosen.encode()).decode()
         ops.fix_algorithms(of_lines(chosen.splitlines()))
 
-    def agree(self) -> None:
-        """See that all ranks read the same files, and start from rank 0's weights.
-
-        Raises:
-            UsageError: this rank's net or solver is another than rank 0's.
-        """
-        if self._sync.size == 1:
-            return
-        if share_bytes(self._sync, self._course) != self._course:
-            raise UsageError(
-                "this rank reads another net or solver than rank 0 does.",
-                "Give all ranks the same files.",
-            )
-        self._sync.broadcast(self._net.arena.data)
+    def share_weights(self) -> None:
+        """Give all ranks rank 0's weights, whatever files they have read."""
+        if self._sync.size > 1:
+            self._sync.broadcast(self._net.arena.data)
 
     def _take_up(self, snapshot: Snapshot, wrong: list[NetspecError]) -> None:
         fitted = fit_histories(snapshot, self._net, self._message)

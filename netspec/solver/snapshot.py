@@ -1,13 +1,14 @@
 """Snapshots: what is written, and what a resumed run takes from it.
 
-The weights are written first and the state, which holds their checksum, last: a state
-that is there and true therefore proves that both files are whole.
+The state holds the checksum of the weights, and takes its place last: a state that is
+there and true therefore proves that both files are whole.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,12 +23,13 @@ from netspec.solver.average import Average
 from netspec.solver.files import (
     SnapshotFiles,
     average_file,
+    best_states,
     newest_first,
     weights_file,
 )
 from netspec.solver.loss_scale import LossScale
 from netspec.solver.plateau import Measured
-from netspec.solver.schedules import steps_taken
+from netspec.solver.schedules import POLICIES, steps_taken
 from netspec.solver.state import StoredState, fit_history, read_state, write_state
 from netspec.solver.updates import RULES
 
@@ -40,7 +42,9 @@ _COURSE = frozenset(
         *("shards", "plateau_metric", "plateau_patience", "plateau_min_delta"),
         *("plateau_drops", "plateau_mode", "warmup_iter", "warmup_start_lr", "min_lr"),
         *("local_gw_ratio", "ema_decay", "precision", "loss_scale"),
-        "loss_scale_window",
+        *("loss_scale_window", "momentum_policy", "max_momentum", "momentum_power"),
+        *("weight_decay_policy", "max_weight_decay", "weight_decay_power"),
+        *("larc", "larc_policy", "larc_eta"),
     )
 )
 
@@ -77,12 +81,23 @@ def course_digest(net: NetParameter, solver: SolverParameter) -> bytes:
     """SHA-256 of what the course of a run follows from, seeds and data aside."""
     course = SolverParameter()
     course.CopyFrom(solver)
+    deciding = _COURSE | _deciding_here(solver)
     for descriptor, _ in solver.ListFields():
-        if descriptor.name not in _COURSE:
+        if descriptor.name not in deciding:
             course.ClearField(descriptor.name)
     parts = (net, course)
     serialized = b"".join(part.SerializeToString(deterministic=True) for part in parts)
     return hashlib.sha256(serialized).digest()
+
+
+def _deciding_here(solver: SolverParameter) -> set[str]:
+    """Fields that decide how a run goes on where others ask for them."""
+    fields = set(POLICIES[solver.lr_policy].needs)
+    if "poly" in (solver.momentum_policy, solver.weight_decay_policy):
+        fields.add("max_iter")
+    if solver.lr_policy == "plateau":
+        fields |= {"test_interval", "test_iter", "test_initialization"}
+    return fields
 
 
 def make_header(
@@ -126,17 +141,16 @@ def write_snapshot(
     files: SnapshotFiles,
     average: Average | None = None,
 ) -> None:
-    """Write the files; each takes its place only when it is whole and on the disk.
+    """Write the files; *header* gets their checksums.
 
     Raises:
-        DataError: a file cannot be written; the one before it is as it was.
+        DataError: a file cannot be written.
     """
     if average:
         with average.in_place():
             save_weights(net, files.average)
         header.ema_sha256 = file_digest(files.average)
     save_weights(net, files.weights)
-    header.learned_net = str(files.weights)
     header.weights_sha256 = file_digest(files.weights)
     write_state(files.state, header, list(in_caffes_order(net, histories)))
 
@@ -217,7 +231,7 @@ def _check_weights(state_path: Path, weights: Path, digest: bytes) -> None:
             "Put the .caffemodel beside its .solverstate.",
             place=Place(str(state_path)),
         )
-    if digest and file_digest(weights) != digest:
+    if digest and _digest_of(weights, state_path) != digest:
         raise DataError(
             f"the weights {str(weights)!r} are not those that it was written with.",
             "They were altered or cut short, or belong to another run.",
@@ -225,15 +239,45 @@ def _check_weights(state_path: Path, weights: Path, digest: bytes) -> None:
         )
 
 
+def _digest_of(weights: Path, state_path: Path) -> bytes:
+    try:
+        return file_digest(weights)
+    except OSError as error:
+        raise DataError(
+            f"the weights {str(weights)!r} cannot be read: {error.strerror}.",
+            "Look at the rights to the file, and at the disk.",
+            place=Place(str(state_path)),
+        ) from None
+
+
 def newest_valid(prefix: str) -> tuple[Snapshot | None, list[NetspecError]]:
-    """The newest whole snapshot under a prefix, and what was wrong with newer ones."""
+    """The newest whole snapshot under a prefix, and what was wrong with newer ones.
+
+    That may be the best one, where a run keeps no others or they are damaged.
+    """
     wrong: list[NetspecError] = []
-    for path in newest_first(prefix):
+    numbered = _first_whole(newest_first(prefix), wrong)
+    least = numbered.progress.iteration if numbered else -1
+    newer = (path for path in best_states(prefix) if _iteration(path) > least)
+    best = _first_whole(newer, wrong)
+    return best or numbered, wrong
+
+
+def _first_whole(paths: Iterable[Path], wrong: list[NetspecError]) -> Snapshot | None:
+    for path in paths:
         try:
-            return read_snapshot(path), wrong
+            return read_snapshot(path)
         except NetspecError as error:
             wrong.append(error.at(Place(str(path))))
-    return None, wrong
+    return None
+
+
+def _iteration(path: Path) -> int:
+    """Of a state; what cannot be read might be any."""
+    try:
+        return read_state(path).header.iter
+    except NetspecError:
+        return sys.maxsize
 
 
 def fit_histories(

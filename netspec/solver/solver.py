@@ -19,6 +19,7 @@ from netspec.files import find
 from netspec.net import Net
 from netspec.net.room import telling_memory
 from netspec.proto import SolverParameter
+from netspec.solver.agreement import agree_on_data, agree_on_files
 from netspec.solver.average import average_of
 from netspec.solver.balance import Balance
 from netspec.solver.banner import ranks_ready, started
@@ -134,6 +135,8 @@ class Solver:
             self._progress.scale = loss_scale_of(spec.message, file_net)
         self._losses: deque[float] = deque(maxlen=spec.message.average_loss)
         self._untold: deque[_Untold] = deque()
+        if self._sync.size > 1:
+            agree_on_files(self._sync, spec.message, [self.net, *self.test_nets])
         self._started = self._warned = False
         self._parted = False  # whether each rank has its own part of the histories
         self._wish = Wish.NONE
@@ -142,7 +145,6 @@ class Solver:
             self._load_first(weights)
         self._scale_gradients()
         self._keeper.settle_algorithms([self.net, *self.test_nets])
-        self._keeper.agree()
 
     def _assemble(self) -> None:
         """Make the parts that do the work, around the nets and the progress."""
@@ -512,11 +514,14 @@ class Solver:
         if self._started:
             return
         self._started = True
-        if self.parameters.snapshot or snapshots:
+        message = self.parameters
+        if message.snapshot or message.snapshot_best or snapshots:
             self._keeper.prepare()
         self._emit(self.facts())
         self._warn_precision()
         if self._sync.size > 1:
+            agree_on_data(self._sync, [self.feeds, *self.test_feeds])
+            self._keeper.share_weights()
             self._emit(ranks_ready(self._sync, self.net.ops))
         self._examiner.warn()
 

@@ -58,11 +58,14 @@ def announce(rank: int) -> None:
 
 
 def announce_end(code: int) -> None:
-    """Tell the process that started this rank that it ends all with an exit code."""
+    """Tell the process that started this rank that it ends all with an exit code.
+
+    The first to do so is heard: others may fail because of it.
+    """
     folder = os.environ.get(RANKS)
     if folder:
-        with suppress(OSError):
-            Path(folder, ENDED).write_text(str(code))
+        with suppress(OSError), Path(folder, ENDED).open("x") as file:
+            file.write(str(code))
 
 
 def check_launched(found: Launched, size: int) -> None:

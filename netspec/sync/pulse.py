@@ -90,8 +90,10 @@ class Pulse:
             self._comm.recv()
 
     def _run(self) -> None:
-        launcher = Launcher()
+        launcher, before = Launcher(), _now()
         while not self._stop.wait(self._period):
+            self._excuse(_now() - before - self._period)
+            before = _now()
             self._send()
             self._listen()
             self.lost = self._watch.verdict(_now())
@@ -101,8 +103,14 @@ class Pulse:
                 self._end(f"{self.lost}\n  {_REMEDY}")
                 return
 
+    def _excuse(self, pause: float) -> None:
+        """Do not count a time in which this process was stopped: all may have been."""
+        if pause > self._period:
+            self._since += pause
+            self._watch.excuse(pause)
+
     def _send(self) -> None:
-        since = _now() - self._since
+        since = max(0.0, _now() - self._since)
         beat = _BEAT.pack(since, self._activity.encode()[:56])
         for rank in self._partners:
             before = self._sent.get(rank)

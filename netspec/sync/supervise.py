@@ -102,9 +102,9 @@ class Supervisor:
         """The exit code to end with; says who died."""
         if self._interrupts > 1:
             return _INTERRUPTED
-        ended = Path(self._folder, ENDED)
-        if ended.exists():
-            return int(ended.read_text())
+        ended = _read(Path(self._folder, ENDED))
+        if ended.isdecimal():
+            return int(ended)
         died = report.died(self._processes()) if self._several else _ended_by(code)
         if died:
             _say(died)
@@ -127,10 +127,10 @@ class Supervisor:
         if number in (signal.SIGINT, signal.SIGTERM):
             self._interrupts += 1
         ranks = self._processes()
-        if self._interrupts > 1 or 0 not in ranks:
+        if self._interrupts > 1 or (self._interrupts and 0 not in ranks):
             self._interrupts = max(self._interrupts, 2)
             self._end_all()
-        else:
+        elif 0 in ranks:
             _kill(ranks[0], number)
 
     def _processes(self) -> dict[int, int]:
@@ -139,7 +139,7 @@ class Supervisor:
             return {0: self._process.pid}
         found = {}
         for path in Path(self._folder).glob("[0-9]*"):
-            text = path.read_text()
+            text = _read(path)
             if text.isdecimal():
                 found[int(path.name)] = int(text)
         return found
@@ -210,6 +210,14 @@ def _how(number: int) -> str:
 
 def _ended_by(code: int) -> str:
     return f"the process was ended by signal {-code}." if code < 0 else ""
+
+
+def _read(path: Path) -> str:
+    """What a rank has written; nothing where it has not, or not come to it."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def _say(text: str) -> None:

@@ -48,6 +48,11 @@ class Watch:
         """Take in a beat."""
         self.beats[rank] = Beat(now, activity, since)
 
+    def excuse(self, pause: float) -> None:
+        """Leave out seconds in which this rank itself was stopped and heard nobody."""
+        for beat in self.beats.values():
+            beat.heard += pause
+
     def verdict(self, now: float) -> str:
         """Who is lost, in one sentence; empty: nobody."""
         silent = [r for r, b in self.beats.items() if now - b.heard > self.limit]

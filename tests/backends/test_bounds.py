@@ -16,6 +16,7 @@ from tests.backends.guarded import Guards
 SCRATCH_USERS = (
     "netspec.backends.cpu.threads",
     "netspec.backends.cpu.direct.packing",
+    "netspec.backends.cpu.direct.weight_gradient",
     "netspec.backends.cpu.direct.products",
     "netspec.backends.cpu.winograd.products",
     "netspec.backends.cpu.winograd.weights",

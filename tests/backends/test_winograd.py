@@ -18,6 +18,7 @@ CASES = {
     "unpadded": Geometry(3, 33, 40, (14, 13), (3, 3), ONE, (0, 2), ONE),
     "padded_beyond_kernel": Geometry(1, 70, 20, (31, 150), (3, 3), ONE, (3, 1), ONE),
     "groups": Geometry(2, 40, 80, (23, 17), (3, 3), ONE, (1, 0), ONE, 2),
+    "deep": Geometry(1, 270, 290, (13, 16), (3, 3), ONE, (1, 1), ONE),
     "many": Geometry(2, 200, 176, (14, 17), (3, 3), ONE, (1, 1), ONE),
 }
 NAMES = ("y", "dx", "dw", "db")

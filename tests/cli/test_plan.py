@@ -36,7 +36,8 @@ def test_ranks_of_vgg11(capsys):
     rows = json.loads(capsys.readouterr().out)["ranks"]
     assert [row["ranks"] for row in rows] == [1, 2, 4, 8, 16, 32, 64, 128, 256]
     assert [row["images"] for row in rows] == [256, 128, 64, 32, 16, 8, 4, 2, 1]
-    times = [row["compute"] + row["wait"] + row["update"] for row in rows]
+    parts = ("compute", "slowed", "wait", "update")
+    times = [sum(row[part] for part in parts) for row in rows]
     # The paper's four GPUs gave 3.75 times; NVLink is faster than what they had.
     assert 3.7 < times[0] / times[2] < 4.1
 
@@ -50,11 +51,24 @@ def test_measured_times_and_a_measured_link(tmp_path, capsys):
     out = capsys.readouterr().out
     one, two = out.splitlines()[2:]
     assert one.split()[:2] == ["1", "32"]
-    # Two shards of 16 images, and adding up 531 MB of gradients at 10 GB/s.
-    assert float(one.split()[2]) == pytest.approx(800 + 3 * 53.1, rel=0.01)
-    # Half of it out and half in at 1 GB/s, twice, and added at 10 GB/s.
-    sums = 2 * 531.4 / 2 + 3 * 53.1 / 2
-    assert float(two.split()[3]) == pytest.approx(sums, rel=0.05)
+    # Two shards of 16 images; 531 MB of gradients at 10 GB/s are zeroed once.
+    assert float(one.split()[2]) == pytest.approx(800 + 53.14, rel=0.005)
+    # Half of it out and half in at 1 GB/s, which includes adding, and half updated.
+    sums = 2 * 531.4 / 2 + 5 * 53.14 / 2
+    assert float(two.split()[3]) == pytest.approx(sums, rel=0.02)  # and latencies
+
+
+def test_a_measured_memory(capsys):
+    options = ["--ranks", "8", "--device", "cpu", "--link", "memory", "--json", "-"]
+    found = []
+    for rates in ("8", "8,64", "8,32"):
+        more = ["--memory-bandwidth", rates]
+        assert main(["plan", NET, "--batch", "32", *options, *more]) == 0
+        rows = json.loads(capsys.readouterr().out)["ranks"]
+        found.append([row["compute"] for row in rows])
+    assert found[0] == found[1]  # enough for eight
+    assert found[2][:3] == found[0][:3]
+    assert found[2][3] > found[0][3]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +87,8 @@ def test_measured_times_and_a_measured_link(tmp_path, capsys):
         ),
         (["--ranks", "2", "--link", "ib"], "unknown link 'ib'.\n  Known are: "),
         (["--ranks", "2", "--times", "none"], "cannot read times from 'none'"),
+        (["--ranks", "2", "--memory-bandwidth", "9,"], "--memory-bandwidth is '9,'."),
+        (["--ranks", "2", "--memory-bandwidth", "-9"], "--memory-bandwidth is '-9'."),
     ],
 )
 def test_mistakes(capsys, options, problem):

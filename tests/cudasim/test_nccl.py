@@ -60,10 +60,9 @@ def test_any_number_of_gpus_gives_the_same_bits(gpus, tmp_path, net, settings):
             assert rank.losses == alone.losses
 
 
-def test_three_gpus_agree_within_rounding(gpus, tmp_path):
-    if gpus.settings.order == "late":
-        pytest.skip("work that nobody here waits for, and others do, is never done")
-    solver = make_files(tmp_path, "vgg", "iter_size: 3")
+@pytest.mark.parametrize("settings", ["", "snapshot: 1 display: 1"])
+def test_three_gpus_agree_within_rounding(gpus, tmp_path, settings):
+    solver = make_files(tmp_path, "vgg", f"iter_size: 3 {settings}")
     alone = train(solver, "cuda", 2)
     ranks = train_on(3, solver, 2)
     for rank in ranks:

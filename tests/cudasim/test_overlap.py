@@ -56,6 +56,23 @@ def test_a_step_does_not_wait_for_itself(tmp_path, monkeypatch, compiler, name):
     ]
 
 
+@pytest.mark.parametrize(
+    ("settings", "waits"), [("", 0), ("clip_gradients: 0.1", 1), ("precision: FP16", 1)]
+)
+def test_what_needs_the_whole_gradient_waits_once(
+    tmp_path, monkeypatch, compiler, settings, waits
+):
+    monkeypatch.setenv("NETSPEC_CUDA_MEASURE", "0")
+    with install(order="late") as world:
+        solver = make_files(tmp_path, "vgg", settings)
+        with Solver(solver, device="cuda", lean=True) as made:
+            made.step(2)
+            for _ in range(3):
+                world.syncs.clear()
+                made._iterate()
+                assert len(implicit(map(str, world.syncs))) == waits
+
+
 def test_what_is_waited_for_is_an_iteration_old(tmp_path, monkeypatch, compiler):
     """Each wait leaves all of the newest iteration's work undone."""
     monkeypatch.setenv("NETSPEC_CUDA_MEASURE", "0")

@@ -398,6 +398,77 @@ def test_exchange_without_a_group_never_ends(monkeypatch: pytest.MonkeyPatch) ->
     assert all("the other ranks do not call" in str(error) for error in errors)
 
 
+def test_a_gpu_works_while_its_host_waits_for_another_host() -> None:
+    arrived = threading.Event()
+
+    def act(own: Any, rank: int, nccl: Any) -> Any:
+        import cupy
+
+        stream = cupy.cuda.get_current_stream().ptr
+        x = cupy.full(3, rank, "float32")
+        if rank == 0:
+            own.send(x.data.ptr, 3, nccl.NCCL_FLOAT32, 1, stream)
+            return arrived.wait(20)
+        own.recv(x.data.ptr, 3, nccl.NCCL_FLOAT32, 0, stream)
+        found = x.get().tolist()
+        arrived.set()
+        return found
+
+    assert ranks(2, act, order="late") == [True, [0, 0, 0]]
+
+
+def test_what_goes_wrong_meanwhile_is_told_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from tests.cudasim.standin import nccl as pretended
+
+    monkeypatch.setattr(pretended, "_PATIENCE", 1.0)
+    given_up = threading.Event()
+
+    def act(own: Any, rank: int, nccl: Any) -> Any:
+        import cupy
+
+        stream = cupy.cuda.get_current_stream()
+        x = cupy.full(3, rank, "float32")
+        if rank == 0:
+            stream.launch_host_func(lambda _: 1 / 0, None)
+            own.send(x.data.ptr, 3, nccl.NCCL_FLOAT32, 1, stream.ptr)
+            assert given_up.wait(20)
+            return x.get()
+        own.recv(x.data.ptr, 3, nccl.NCCL_FLOAT32, 0, stream.ptr)
+        try:
+            return x.get()
+        finally:
+            given_up.set()
+
+    first, second = ranks(2, act, order="late")
+    assert isinstance(first, ZeroDivisionError)
+    assert "the other ranks do not call" in str(second)
+
+
+def test_whoever_asks_an_event_does_not_wait_for_other_ranks() -> None:
+    asked = threading.Event()
+
+    def act(own: Any, rank: int, nccl: Any) -> Any:
+        import cupy
+
+        stream = cupy.cuda.get_current_stream()
+        x = cupy.full(3, rank, "float32")
+        if rank == 1:
+            assert asked.wait(20)
+            own.send(x.data.ptr, 3, nccl.NCCL_FLOAT32, 0, stream.ptr)
+            return x.get().tolist()
+        own.recv(x.data.ptr, 3, nccl.NCCL_FLOAT32, 1, stream.ptr)
+        event = stream.record()
+        answers = [event.done for _ in range(5)]
+        asked.set()
+        return [*answers, x.get().tolist(), event.done]
+
+    found, _ = ranks(2, act, order="late")
+    assert found[:-2] == [False] * 5
+    assert found[-2] == [1, 1, 1]
+
+
 def test_different_collectives() -> None:
     def act(own: Any, rank: int, nccl: Any) -> Any:
         import cupy

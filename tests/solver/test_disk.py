@@ -57,6 +57,24 @@ def test_a_full_disk_keeps_the_last_snapshot_and_training_goes_on(disk):
     assert [e.iteration for e in events if isinstance(e, SnapshotWritten)] == [2, 8]
 
 
+@pytest.mark.parametrize("settings", ["snapshot: 2", "snapshot_after_train: true"])
+def test_a_disk_without_room_is_found_out_at_the_start(disk, settings):
+    solver = make(disk, settings)
+    fill = disk / "fill"
+    with pytest.raises(OSError, match="No space"):
+        fill.write_bytes(bytes(2 * SIZE))
+    with pytest.raises(DataError) as caught:
+        solver.solve()
+    need = 2 * solver.net.arena.data.nbytes  # weights, and momentum
+    assert caught.value.problem == (
+        f"snapshots cannot be written: one takes {need:,} bytes, and the disk has "
+        "0 free."
+    )
+    assert solver.iteration == 0
+    fill.unlink()
+    assert make(disk, settings).solve() == "max_iter"
+
+
 def test_a_folder_that_is_read_only_is_found_out_at_the_start(disk):
     solver = make(disk, "snapshot: 2")
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)

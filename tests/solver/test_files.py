@@ -83,6 +83,7 @@ def test_newest_first_goes_by_number_and_prefix(tmp_path):
         "n_iter_9.solverstate",
     ]
     assert list(newest_first(str(tmp_path / "nowhere" / "n"))) == []
+    assert list(newest_first(str(tmp_path / "n_best.solverstate" / "n"))) == []
 
 
 def test_removing_leaves_no_state_without_weights(tmp_path):

@@ -238,19 +238,6 @@ def test_ranks_with_other_files_are_refused(tmp_path):
         on_ranks(2, work)
 
 
-def test_rank_0s_weights_are_everybodys(tmp_path):
-    """Should fillers or files differ between machines, ranks still start alike."""
-
-    def work(sync):
-        solver = make(tmp_path, SETTINGS, classifier(16), DATA, sync=sync)
-        solver.net.arena.data += sync.rank
-        solver._keeper.agree()
-        return weights_of(solver)
-
-    first, second = on_ranks(2, work)
-    np.testing.assert_array_equal(first, second)
-
-
 def test_all_ranks_name_the_cause_of_a_loss_that_is_not_finite(tmp_path):
     data, labels = DATA
     data = data.copy()
@@ -284,3 +271,60 @@ def test_a_file_that_asks_for_what_cannot_be_is_wrong_on_any_number(tmp_path):
         on_ranks(
             2, lambda sync: make(tmp_path, "shards: 32", classifier(16), sync=sync)
         )
+
+
+@pytest.mark.parametrize(
+    "field", ["max_iter: 2", "display: 1", "test_interval: 1", "average_loss: 3"]
+)
+def test_ranks_that_would_wait_for_each_other_for_ever_are_refused(tmp_path, field):
+    """What does not decide the weights decides how often ranks talk, or may."""
+
+    def work(sync):
+        return make(tmp_path, field if sync.rank else "", classifier(16), sync=sync)
+
+    with pytest.raises(UsageError, match="reads another net or solver than rank 0"):
+        on_ranks(2, work)
+
+
+def test_ranks_may_keep_files_in_places_of_their_own(tmp_path):
+    def work(sync):
+        here = f'snapshot_prefix: "{tmp_path}/{sync.rank}/n" snapshot: 1'
+        make(tmp_path, here, classifier(16), sync=sync).step(1)
+
+    on_ranks(2, work)
+    assert [path.name for path in tmp_path.iterdir()] == ["0"]
+
+
+def test_ranks_with_other_data_are_refused(tmp_path, monkeypatch):
+    """A copy on one machine is not complete: its records would go by another order."""
+    monkeypatch.setattr("tests.sync.threads.PATIENCE", 3)  # rank 0 waits for the other
+    settings = SETTINGS + "test_interval: 9"
+
+    def work(sync):
+        data = pictures(57 - sync.rank, seed=1)
+        return make(tmp_path, settings, classifier(16), data, sync=sync).step(1)
+
+    with pytest.raises(UsageError) as caught:
+        on_ranks(2, work)
+    assert str(caught.value) == (
+        "this rank's sources have 56 and 14 records; those of rank 0 have 57 and 14.\n"
+        "  Give all ranks the same data."
+    )
+
+
+def test_weights_that_are_loaded_later_are_rank_0s_too(tmp_path):
+    """Files of one name may differ between machines."""
+    for rank in (0, 1):
+        solver = make(tmp_path / str(rank), f"random_seed: {rank}", classifier(16))
+        solver.snapshot()
+
+    def work(sync):
+        solver = make(
+            tmp_path, SETTINGS + "clip_gradients: 9", classifier(16), sync=sync
+        )
+        solver.load(tmp_path / str(sync.rank) / "solver_iter_0.caffemodel")
+        solver.step(1)
+        return weights_of(solver)
+
+    first, second = on_ranks(2, work)
+    np.testing.assert_array_equal(first, second)

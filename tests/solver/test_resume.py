@@ -36,7 +36,13 @@ def test_weights_are_read_where_no_snapshot_is_found(tmp_path):
     np.testing.assert_array_equal(weights_of(fresh), weights_of(first))
 
 
-@pytest.mark.parametrize("name", ["n_iter_2.caffemodel", "n_best.solverstate.h5"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("n", "n_best", "n_iter_2.preprocess.json"),
+        *("n_iter_2.caffemodel", "n_best.solverstate.h5"),
+    ],
+)
 def test_what_killed_processes_left_is_removed(tmp_path, name):
     done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
                           capture_output=True, text=True, check=True)  # fmt: skip
@@ -51,8 +57,10 @@ def test_what_killed_processes_left_is_removed(tmp_path, name):
         f"n_iter_x.caffemodel.{dead}.tmp",
         name,
     ]
-    for path in (leftover, mine, reused, *(tmp_path / each for each in kept)):
+    for path in (leftover, reused, *(tmp_path / each for each in kept)):
         path.touch()
+    mine.mkdir()
+    (mine / "n_best.caffemodel").touch()
     os.utime(reused, (1e8, 1e8))  # in 1973, before any process of today
     remove_leftovers(str(tmp_path / "n"))
     assert sorted(os.listdir(tmp_path)) == sorted(kept)

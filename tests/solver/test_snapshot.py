@@ -109,6 +109,20 @@ def test_the_last_n_are_kept(tmp_path):
     assert kept == [f"solver_iter_{i}.caffemodel" for i in (1, 4, 5)]
 
 
+def test_one_that_cannot_be_deleted_is_a_warning(tmp_path):
+    solver, events = made(tmp_path, "snapshot: 1 snapshot_keep: 1")
+    solver.step(1)
+    (tmp_path / "solver_iter_1.solverstate").unlink()
+    (tmp_path / "solver_iter_1.solverstate").mkdir()
+    solver.step(2)
+    (warned,) = [e for e in events if isinstance(e, Warned) and "deleted" in e.problem]
+    assert "solver_iter_1.solverstate is not deleted: Is a directory" in warned.problem
+    assert {"solver_iter_3.caffemodel", "solver_iter_1.caffemodel"} < set(
+        names(tmp_path)
+    )
+    assert "solver_iter_2.caffemodel" not in names(tmp_path)
+
+
 def test_the_best_is_kept_and_can_be_gone_on_from(tmp_path):
     settings = 'snapshot_best: "loss" test_interval: 1 test_iter: 2 '
     solver, events = made(tmp_path, settings)
@@ -147,6 +161,49 @@ def test_auto_passes_over_what_is_damaged(tmp_path, victim):
     assert len(restored.passed_over) == 2
     assert "solver_iter_6.solverstate: the " in restored.passed_over[0]
     assert "solver_iter_4.caffemodel', are missing" in restored.passed_over[1]
+
+
+BEST = 'snapshot_best: "loss" test_interval: 1 test_iter: 2 '
+
+
+@pytest.mark.parametrize("form", ["BINARYPROTO", "HDF5"])
+def test_auto_takes_the_best_where_it_is_the_newest(tmp_path, form):
+    """A run that keeps no other would start anew, and write over it."""
+    settings = f"{BEST} snapshot_format: {form} "
+    solver, events = made(tmp_path, settings)
+    solver.step(6)
+    best = [e.iteration for e in events if isinstance(e, SnapshotWritten)][-1]
+    again, events = made(tmp_path, settings, resume="auto")
+    assert again.iteration == best > 0
+    assert not next(e for e in events if isinstance(e, Restored)).passed_over
+    again.step(6 - best)
+    np.testing.assert_array_equal(weights_of(again), weights_of(solver))
+    assert made(tmp_path, settings + "snapshot: 1")[0].snapshot()  # of iteration 0
+    assert made(tmp_path, settings, resume="auto")[0].iteration == best
+
+
+@pytest.mark.parametrize("damaged", ["best", "iter_4"])
+def test_auto_prefers_what_is_whole(tmp_path, damaged):
+    solver, events = made(tmp_path, BEST + "snapshot: 4")
+    solver.step(4)
+    best = [e.iteration for e in events if isinstance(e, SnapshotWritten) and e.best]
+    assert made(tmp_path, BEST, resume="auto")[0].iteration == 4
+    damage(tmp_path / f"solver_{damaged}.solverstate")
+    again, events = made(tmp_path, BEST, resume="auto")
+    assert again.iteration == (4 if damaged == "best" else best[-1])
+    (restored,) = [e for e in events if isinstance(e, Restored)]
+    assert f"solver_{damaged}.solverstate: " in restored.passed_over[0]
+
+
+def test_weights_that_cannot_be_read_are_passed_over(tmp_path):
+    solver, _ = made(tmp_path)
+    solver.step(4)
+    (tmp_path / "solver_iter_4.caffemodel").unlink()
+    (tmp_path / "solver_iter_4.caffemodel").mkdir()
+    again, events = made(tmp_path, resume="auto")
+    assert again.iteration == 2
+    (restored,) = [e for e in events if isinstance(e, Restored)]
+    assert "cannot be read: Is a directory" in restored.passed_over[0]
 
 
 def test_auto_starts_where_there_is_no_snapshot(tmp_path):
@@ -204,6 +261,10 @@ def test_another_net_is_refused(tmp_path):
         (EVERY + "display: 1 snapshot_keep: 9", False),
         (EVERY + "weight_decay: 0.5", True),
         (EVERY + "random_seed: 9", True),
+        (EVERY + "larc: true", True),
+        (EVERY + 'momentum_policy: "opt"', True),
+        (EVERY + 'weight_decay_policy: "poly" max_weight_decay: 0.1', True),
+        (EVERY + "max_iter: 7", False),
     ],
 )
 def test_a_change_of_course_is_a_warning(tmp_path, settings, warns):
@@ -214,6 +275,28 @@ def test_a_change_of_course_is_a_warning(tmp_path, settings, warns):
         e for e in events if isinstance(e, Warned) and "is not what it was" in e.problem
     ]
     assert bool(found) == warns
+
+
+@pytest.mark.parametrize(
+    ("settings", "change"),
+    [
+        ('lr_policy: "poly" power: 2 max_iter: 9', "max_iter: 7"),
+        ('lr_policy: "cosine" max_iter: 9', "max_iter: 7"),
+        ('momentum_policy: "poly" max_iter: 9', "max_iter: 7"),
+        ('lr_policy: "plateau" test_iter: 2', "test_iter: 1"),
+    ],
+)
+def test_what_a_policy_reads_is_a_part_of_the_course(tmp_path, settings, change):
+    field = change.split()[0]
+    before = "snapshot: 2 test_interval: 3 " + settings
+    made(tmp_path, before)[0].step(2)
+    again, events = made(
+        tmp_path, before.replace(before[before.index(field) :], change)
+    )
+    again.restore("auto")
+    assert [
+        e for e in events if isinstance(e, Warned) and "not what it was" in e.problem
+    ]
 
 
 def test_weights_that_are_not_finite_are_not_written(tmp_path):

@@ -111,6 +111,22 @@ def test_a_hung_rank_is_named_and_the_run_ends(tmp_path, victim):
     assert "Traceback" not in here.output
 
 
+def test_ranks_that_were_suspended_together_go_on(tmp_path):
+    """As a batch system does, or a shell; longer than any rank may be silent."""
+    folder = make_files(tmp_path, LONG)
+    with running(folder, "--ranks", "2", "--timeout", "2") as here:
+        ranks = here.ranks()
+        here.wait_for("snapshot at iteration 100")
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for process in ranks.values():
+                os.kill(process, number)
+            time.sleep(5)
+        assert here.process.poll() is None, here.output
+        here.process.send_signal(signal.SIGTERM)
+        assert here.wait() == 0, here.output
+        assert not here.left_over()
+
+
 def test_a_dead_rank_is_named_and_the_run_ends(tmp_path):
     folder = make_files(tmp_path, LONG)
     with running(folder, "--ranks", "2") as here:

@@ -82,3 +82,44 @@ def test_restarts(tmp_path, monkeypatch, capfd, end, restarts, code, tries, deat
     said = capfd.readouterr().err
     assert said.count("netspec: restart ") == len(tries) - 1
     assert said.count("was ended by signal 9.") == deaths
+
+
+ENDING = """
+import os, sys
+from pathlib import Path
+folder = Path(os.environ["NETSPEC_RANKS"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        ('(folder / "ended").write_text("")', 5),  # killed before it was written
+        ("announce_end(4); announce_end(5)", 4),  # what ended them, not what followed
+    ],
+)
+def test_the_code_that_ranks_end_with(tmp_path, end, code):
+    text = ENDING + "from netspec.sync.launchers import announce_end\n"
+    command = script(tmp_path, f"{text}{end}\nsys.exit(5)")
+    assert Supervisor(command, several=False, restarts=0).run() == code
+
+
+def test_a_hangup_before_ranks_are_there_ends_nothing(tmp_path, monkeypatch):
+    """Nobody could write a snapshot; the second one reaches rank 0."""
+    monkeypatch.chdir(tmp_path)
+    command = script(
+        tmp_path,
+        "import os, signal, sys, time\n"
+        "from pathlib import Path\n"
+        "got = []\n"
+        "signal.signal(signal.SIGHUP, lambda *_: got.append(1))\n"
+        "os.kill(os.getppid(), signal.SIGHUP)\n"
+        "time.sleep(0.5)\n"
+        "early = len(got)\n"
+        "Path(os.environ['NETSPEC_RANKS'], '0').write_text(str(os.getpid()))\n"
+        "os.kill(os.getppid(), signal.SIGHUP)\n"
+        "time.sleep(0.5)\n"
+        "Path('heard').write_text(f'{early} {len(got)}')\n",
+    )
+    assert Supervisor(command, several=True, restarts=0).run() == 0
+    assert (tmp_path / "heard").read_text() == "0 1"

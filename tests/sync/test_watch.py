@@ -53,3 +53,11 @@ def test_verdicts(beats, now, verdict):
 def test_the_last_beat_counts():
     found = watch((1, WAITING, 50, 1), (1, "forward", 0.1, 2))
     assert found.verdict(3.0) == ""
+
+
+def test_a_pause_of_the_watch_is_nobodys_silence():
+    found = watch(*((rank, "forward", 1, 12) for rank in range(3)))
+    assert found.verdict(40.0)
+    found.excuse(25.0)
+    assert found.verdict(40.0) == ""
+    assert found.verdict(48.0)

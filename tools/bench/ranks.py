@@ -5,6 +5,12 @@
 One rank and several train in turn on numbers made up in memory, so that a machine that
 others use as well treats both alike. Prints the median and the quickest iteration of
 each, their ratios, and the share of the communication hidden behind backward.
+
+With --predict also what ``netspec plan`` says of both beforehand, from the times of
+the layers on one rank, the start-up reduction and the bandwidth of the memory, all of
+them measured in this run; and once more from the times of layers of as many processes
+as there are ranks, side by side: what these are slower than one alone is no fault of
+the model. Nothing else should run on the machine.
 """
 
 from __future__ import annotations
@@ -16,13 +22,17 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
+
+from memory import measure
 
 from netspec.proto import TRAIN, NetParameter
 from netspec.spec import filter_net, read_net
 from netspec.spec.write import to_text
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+LOG = "log.json"
+PARTS = ("data", "forward", "backward", "update", "wait")
 SOLVER = """
 net: "net.prototxt" base_lr: 1e-6 lr_policy: "fixed" momentum: 0.9 weight_decay: 5e-4
 snapshot_after_train: false random_seed: 1 max_iter: """
@@ -31,10 +41,13 @@ snapshot_after_train: false random_seed: 1 max_iter: """
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--net", default="vgg11")
+    image = "of an image; default: 3 channels of crop_size"
+    parser.add_argument("--shape", type=shape_of, metavar="C,H,W", help=image)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--iterations", type=int, default=3)
+    parser.add_argument("--predict", action="store_true")
     args = parser.parse_args()
     counts = (1, args.ranks)
     iterations: dict[int, list[dict]] = {n: [] for n in counts}
@@ -46,8 +59,14 @@ def main() -> int:
             for ranks in counts:
                 timings = run(folder, ranks, 1 + args.iterations, args.ranks)
                 iterations[ranks] += timings[1:]
-    report(args.ranks, iterations)
+        report(args.ranks, iterations)
+        if args.predict:
+            compare(folder, args, iterations)
     return 0
+
+
+def shape_of(text: str) -> tuple[int, ...]:
+    return tuple(int(size) for size in text.split(","))
 
 
 def make_files(folder: Path, args: argparse.Namespace) -> None:
@@ -62,7 +81,8 @@ def make_files(folder: Path, args: argparse.Namespace) -> None:
             for field in ("data_param", "transform_param", "include"):
                 layer.ClearField(field)
             layer.type = "DummyData"
-            shapes = ((args.batch, 3, size, size), (args.batch,))
+            image = args.shape or (3, size, size)
+            shapes = ((args.batch, *image), (args.batch,))
             for shape in shapes:
                 layer.dummy_data_param.shape.add(dim=shape)
             fill = layer.dummy_data_param.data_filler
@@ -74,25 +94,40 @@ def make_files(folder: Path, args: argparse.Namespace) -> None:
 def run(folder: Path, ranks: int, iterations: int, shards: int) -> list[dict]:
     """Timings of the iterations."""
     (folder / "solver.prototxt").write_text(f"{SOLVER}{iterations} shards: {shards}")
-    log = folder / "log.json"
-    log.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "netspec.cli.main", "train", "--quiet"]
-    command += ["--solver", "solver.prototxt", "--json", str(log)]
-    subprocess.run(
-        [*command, "--ranks", str(ranks)],
+    (folder / LOG).unlink(missing_ok=True)
+    options = ["--solver", "solver.prototxt", "--json", LOG, "--ranks", str(ranks)]
+    finish(start(folder, "train", "--quiet", *options))
+    return [e["timings"] for e in events_of(folder) if e["event"] == "Iteration"]
+
+
+def start(folder: Path, *command: str) -> subprocess.Popen[str]:
+    """A command of netspec, each process of which has one thread."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "netspec.cli.main", *command],
         cwd=folder,
         env={**os.environ, "NETSPEC_THREADS": "1"},
-        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    events = map(json.loads, log.read_text().splitlines())
-    return [e["timings"] for e in events if e["event"] == "Iteration"]
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """What a command printed."""
+    out = process.communicate()[0]
+    if process.returncode:
+        raise SystemExit(f"{process.args} ended with code {process.returncode}")
+    return out
+
+
+def events_of(folder: Path) -> list[dict]:
+    """What the last run has told."""
+    return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
 
 
 def report(ranks: int, iterations: dict) -> None:
-    parts = ("data", "forward", "backward", "update", "wait")
-    totals = {n: [sum(t[p] for p in parts) for t in iterations[n]] for n in iterations}
+    totals = {n: [sum(t[p] for p in PARTS) for t in iterations[n]] for n in iterations}
     for n, each in iterations.items():
-        split = ", ".join(f"{p} {median(t[p] for t in each):.2f}" for p in parts)
+        split = ", ".join(f"{p} {median(t[p] for t in each):.2f}" for p in PARTS)
         print(
             f"{n} ranks: median {median(totals[n]):.2f}, quickest {min(totals[n]):.2f} "
             f"s an iteration ({split})"
@@ -106,6 +141,76 @@ def report(ranks: int, iterations: dict) -> None:
     wait = median(t["wait"] for t in iterations[ranks])
     print(f"communication {talk:.2f} s, {100 * max(0, 1 - wait / talk):.0f} % hidden")
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+def compare(folder: Path, args: argparse.Namespace, iterations: dict) -> None:
+    """Print what the model says beside what was measured."""
+    ready = next(e for e in events_of(folder) if e["event"] == "RanksReady")
+    ranks = len(ready["ranks"])
+    sent = 2 * (ranks - 1) / ranks * ready["bytes"] / ready["seconds"] / 1e9
+    alone, together = (rate / 1e9 for rate in measure(ranks))
+    print(
+        f"sums {sent:.2f} GB/s; memory {alone:.2f} GB/s for one rank, {together:.2f} "
+        f"GB/s for {ranks}"
+    )
+    rates = [f"--bandwidth={sent}", f"--memory-bandwidth={alone},{together}"]
+    for processes in (1, ranks):
+        seconds = time_layers(folder, args.batch // args.ranks, processes)
+        print(f"layers of {processes} processes side by side: {seconds:.4f} s")
+        for row in predicted(folder, args, rates):
+            if row["ranks"] >= processes:
+                print(beside(row, iterations[row["ranks"]]))
+
+
+def time_layers(folder: Path, images: int, processes: int) -> float:
+    """Have the layers timed for one shard; returns seconds, the mean of *processes*."""
+    net = ["--model", "net.prototxt", "--batch", str(images), "--iterations", "5"]
+    running = [
+        start(folder, "time", *net, "--json", f"times{i}.json")
+        for i in range(processes)
+    ]
+    for process in running:
+        finish(process)
+    names = [folder / f"times{i}.json" for i in range(processes)]
+    found = [json.loads(name.read_text()) for name in names]
+    layers = [
+        {"name": each[0]["name"]}
+        | {k: fmean(layer[k] for layer in each) for k in ("forward", "backward")}
+        for each in zip(*(times["layers"] for times in found), strict=True)
+    ]
+    times = {"batch": images, "layers": layers}
+    (folder / "times.json").write_text(json.dumps(times))
+    return sum(layer["forward"] + layer["backward"] for layer in layers)
+
+
+def predicted(folder: Path, args: argparse.Namespace, rates: list[str]) -> list[dict]:
+    """What netspec plan says of one rank and of several."""
+    numbers = ["--ranks", str(args.ranks), "--shards", str(args.ranks)]
+    machine = ["--times", "times.json", "--device", "cpu", "--link", "memory", *rates]
+    out = finish(
+        start(folder, "plan", "net.prototxt", *numbers, *machine, "--json", "-")
+    )
+    rows = json.loads(out)["ranks"]
+    return [row for row in rows if row["ranks"] in (1, args.ranks)]
+
+
+def beside(row: dict, measured: list[dict]) -> str:
+    """A prediction and the medians of the same, without reading data."""
+    says = {
+        "forward and backward": row["compute"] + row["slowed"],
+        "update": row["update"],
+        "wait": row["wait"],
+    }
+    was = {
+        "forward and backward": median(t["forward"] + t["backward"] for t in measured),
+        "update": median(t["update"] for t in measured),
+        "wait": median(t["wait"] for t in measured),
+    }
+    total = median(sum(t[p] for p in PARTS if p != "data") for t in measured)
+    parts = ", ".join(f"{part} {says[part]:.4f} ({was[part]:.4f})" for part in says)
+    both = f"predicted {sum(says.values()):.4f} s, measured {total:.4f} s"
+    off = 100 * (sum(says.values()) / total - 1)
+    return f"  {row['ranks']} ranks: {both}, {off:+.0f} %; {parts}"
 
 
 if __name__ == "__main__":

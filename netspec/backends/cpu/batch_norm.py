@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,15 @@ def _spread(kernel: Callable[..., None], x: Array, *args: Any) -> None:
 
 class CpuBatchNormOps(BatchNormOps):
     """float32 by kernels; other types as the reference does."""
+
+    def stored_statistics(
+        self, stored: Sequence[Array], mean: Array, variance: Array
+    ) -> None:
+        """See :meth:`BatchNormOps.stored_statistics`."""
+        factor = float(stored[2][0])
+        share = stored[2].dtype.type(1 / factor if factor else 0)
+        for total, out in zip(stored, (mean, variance)):
+            np.multiply(total, share, out=out, casting="same_kind")
 
     def channel_statistics(self, x: Array, mean: Array, variance: Array) -> None:
         """See :meth:`BatchNormOps.channel_statistics`.

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from netspec.backends.base import Epilogue
-from netspec.backends.cpu.batch_norm import inverse_deviation
 from netspec.backends.cpu.frame import Array
+from netspec.compiled import njit
 
 TERMS = 5  # numbers of each filter
 BIAS, MEAN, INVERSE, SCALE, SHIFT = range(TERMS)
+NOTHING = np.empty(0, np.float32)
 NEUTRAL = (0.0, 0.0, 1.0, 1.0, -0.0)  # x - 0, x · 1 and x + -0 are x, to the bit
-
 NO_PLACES = np.empty((0, 0, 0, 0), np.uint8)
 
 
@@ -44,17 +44,26 @@ def finish(filters: int, bias: Array | None, after: Epilogue | None = None) -> F
     """The bias, where there is one, and what comes after it."""
     after = after or Epilogue()
     terms = np.empty((filters, TERMS), np.float32)
-    terms[:] = NEUTRAL
-    if bias is not None:
-        terms[:, BIAS] = bias
-    if after.mean is not None:
-        terms[:, MEAN] = after.mean
-        terms[:, INVERSE] = inverse_deviation(after.variance, after.eps)
+    given = bias, after.mean, after.variance, after.scale, after.shift
+    _fill(terms, *(NOTHING if each is None else each for each in given), after.eps)
     is_affine = after.scale is not None or after.shift is not None
-    if is_affine:
-        terms[:, SCALE] = 1 if after.scale is None else after.scale
-        terms[:, SHIFT] = 0 if after.shift is None else after.shift
     floor = np.float32(0 if after.relu else -np.inf)
     places = NO_PLACES if after.places is None else after.places
     is_scaled = is_affine or after.mean is not None
     return Finish(terms, is_scaled, floor, after.pool, places)
+
+
+@njit(nogil=True, cache=True)
+def _fill(terms, bias, mean, variance, scale, shift, eps):  # type: ignore[no-untyped-def]
+    """Fill terms; what has no elements is neutral."""
+    for k in range(terms.shape[0]):
+        for i in range(TERMS):
+            terms[k, i] = NEUTRAL[i]
+        if bias.size:
+            terms[k, BIAS] = bias[k]
+        if mean.size:
+            terms[k, MEAN] = mean[k]
+            terms[k, INVERSE] = 1.0 / np.sqrt(np.float64(variance[k]) + eps)
+        if scale.size or shift.size:
+            terms[k, SCALE] = scale[k] if scale.size else 1.0
+            terms[k, SHIFT] = shift[k] if shift.size else 0.0

@@ -6,6 +6,7 @@ Fewer spatial axes are lifted to three by axes of length 1 in front.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +43,7 @@ def lifted(shape: Shape, fill: int = 1) -> Shape:
     return (fill,) * (AXES - len(shape)) + shape
 
 
+@lru_cache(maxsize=1024)
 def frame(geo: ConvolutionGeometry) -> Frame:
     """The frame of a geometry of at most three spatial axes."""
     steps = (1,) if _pointwise(geo) else geo.stride  # along one line, none is skipped

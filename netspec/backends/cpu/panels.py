@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from numba import types
 
-from netspec.backends.cpu.vectors import ROWS, WIDTH, Emitter, Value, emitted
+from netspec.backends.cpu.epilogue import BIAS, INVERSE, MEAN, SCALE, SHIFT, TERMS
+from netspec.backends.cpu.vectors import (
+    ROWS,
+    WIDTH,
+    Emitter,
+    Value,
+    Vector,
+    emitted,
+)
 
 VECTORS = 2  # that LANES fill
 LINE = 16  # values that come from memory at once
@@ -26,11 +34,67 @@ def fetch(emit: Emitter, at: Value, step: Value, values: Value) -> None:
             emit.prefetch(at, emit.add(emit.mul(step, i), emit.mul(line, LINE)))
 
 
-@emitted(
+@emitted(_ADDRESS, _COUNT, _COUNT, apart=True)
+def fetch_panel(emit: Emitter, at: Value, step: Value, rows: Value) -> None:
+    """Have LANES values of each of *rows*, *step* apart, brought near meanwhile."""
+    with emit.loop(rows) as row:
+        for j in range(0, VECTORS * WIDTH, LINE):
+            emit.prefetch(at, emit.add(emit.mul(step, row), j))
+
+
+_PRODUCT = (
     _ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, types.boolean
 )  # fmt: skip
-def multiply(
+_FINISH = (_ADDRESS, _COUNT, _COUNT, _COUNT, _ADDRESS, types.boolean, types.float32)
+
+
+@emitted(*_PRODUCT)
+def multiply(emit: Emitter, *args: Value) -> None:
+    """c = a b, or c + a b where *add*, for ROWS × *inner* times *inner* × LANES.
+
+    Called with one tuple of: the address of a, its values from one row to the next and
+    from one inner index to the next; the address of b and its values from one inner
+    index to the next; the address of c and its values from one row to the next;
+    *inner*; *add*.
+    """
+    _store(emit, _sums(emit, VECTORS, *args), *args[5:7])
+
+
+@emitted(*_PRODUCT)
+def multiply_half(emit: Emitter, *args: Value) -> None:
+    """The same for the first WIDTH of the LANES, with the same sums."""
+    _store(emit, _sums(emit, 1, *args), *args[5:7])
+
+
+@emitted(*_PRODUCT, *_FINISH, apart=True)
+def multiply_finished(emit: Emitter, *args: Value) -> None:
+    """a b, or c + a b, finished: as outputs of ROWS filters, not written to c.
+
+    Called with one tuple of: what :func:`multiply` takes; the address of the outputs
+    and their values from one filter to the next; how many of the filters, and of the
+    LANES, there are; the filters' terms, and *scaled* and *floor* of
+    :class:`~netspec.backends.cpu.epilogue.Finish`.
+    """
+    _finished(emit, VECTORS, args)
+
+
+@emitted(*_PRODUCT, *_FINISH, apart=True)
+def multiply_half_finished(emit: Emitter, *args: Value) -> None:
+    """The same for the first WIDTH of the LANES."""
+    _finished(emit, 1, args)
+
+
+def _finished(emit: Emitter, vectors: int, args: tuple[Value, ...]) -> None:
+    product, (y, y_step, *last) = args[: len(_PRODUCT)], args[len(_PRODUCT) :]
+    for i in range(ROWS):  # the lines come while the sums are made
+        for j in range(vectors):
+            emit.prefetch(y, emit.add(emit.mul(y_step, i), j * WIDTH), write=True)
+    _finish(emit, _sums(emit, vectors, *product), y, y_step, *last)
+
+
+def _sums(
     emit: Emitter,
+    vectors: int,
     a: Value,
     a_row: Value,
     a_step: Value,
@@ -40,26 +104,63 @@ def multiply(
     c_step: Value,
     inner: Value,
     add: Value,
-) -> None:
-    """c = a b, or c + a b where *add*, for ROWS × *inner* times *inner* × LANES.
-
-    Called with one tuple of: the address of a, its values from one row to the next and
-    from one inner index to the next; the address of b and its values from one inner
-    index to the next; the address of c and its values from one row to the next;
-    *inner*; *add*.
-    """
-    cells = [(i, j) for i in range(ROWS) for j in range(VECTORS)]
-    sums = {cell: emit.register(emit.zero()) for cell in cells}
+) -> list[list[Vector]]:
+    """The vectors of each of ROWS rows."""
+    columns = range(vectors)
+    sums = [[emit.register(emit.zero()) for _ in columns] for _ in range(ROWS)]
     with emit.builder.if_then(add):
-        for i, j in cells:
-            emit.set(sums[i, j], emit.load(c, emit.add(emit.mul(c_step, i), j * WIDTH)))
+        for i, row in enumerate(sums):
+            for j, total in enumerate(row):
+                place = emit.add(emit.mul(c_step, i), j * WIDTH)
+                emit.set(total, emit.load(c, place))
     with emit.loop(inner) as p:
         at_a, at_b = emit.mul(a_step, p), emit.mul(b_step, p)
-        right = [emit.load(b, emit.add(at_b, j * WIDTH)) for j in range(VECTORS)]
-        for i in range(ROWS):
+        right = [emit.load(b, emit.add(at_b, j * WIDTH)) for j in columns]
+        for i, row in enumerate(sums):
             left = emit.load_one(a, emit.add(at_a, emit.mul(a_row, i)))
-            for j in range(VECTORS):
-                total = emit.get(sums[i, j]) + left.times(right[j])
-                emit.set(sums[i, j], total)
-    for i, j in cells:
-        emit.store(c, emit.add(emit.mul(c_step, i), j * WIDTH), emit.get(sums[i, j]))
+            for total, factor in zip(row, right):
+                emit.set(total, emit.get(total) + left.times(factor))
+    return [[emit.get(total) for total in row] for row in sums]
+
+
+def _store(emit: Emitter, sums: list[list[Vector]], c: Value, c_step: Value) -> None:
+    for i, row in enumerate(sums):
+        for j, total in enumerate(row):
+            emit.store(c, emit.add(emit.mul(c_step, i), j * WIDTH), total)
+
+
+def _finish(
+    emit: Emitter,
+    sums: list[list[Vector]],
+    y: Value,
+    y_step: Value,
+    rows: Value,
+    lanes: Value,
+    terms: Value,
+    scaled: Value,
+    floor: Value,
+) -> None:
+    least = emit.splat(floor)
+    for i, row in enumerate(sums):
+        is_there = emit.builder.icmp_signed("<", emit.index(i), rows)
+        with emit.builder.if_then(is_there, likely=True):
+            for j, total in enumerate(_scaled(emit, row, terms, i * TERMS, scaled)):
+                place = emit.add(emit.mul(y_step, i), j * WIDTH)
+                there = emit.sub(lanes, j * WIDTH)
+                emit.store_first(y, place, total.at_least(least), there)
+
+
+def _scaled(
+    emit: Emitter, row: list[Vector], terms: Value, at: int, scaled: Value
+) -> list[Vector]:
+    """A row plus its bias, and where *scaled* normalised and scaled."""
+    bias = emit.load_one(terms, at + BIAS)
+    cells = [emit.register(total.exactly() + bias) for total in row]
+    with emit.builder.if_then(scaled):
+        mean, inverse, scale, shift = (
+            emit.load_one(terms, at + i) for i in (MEAN, INVERSE, SCALE, SHIFT)
+        )
+        for cell in cells:
+            centred = emit.get(cell).exactly() - mean
+            emit.set(cell, centred.times(inverse).times(scale) + shift)
+    return [emit.get(cell) for cell in cells]

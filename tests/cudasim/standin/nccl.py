@@ -4,6 +4,9 @@ Whoever makes a unique id opens a hub: a socket, whose name is the id.  Every ra
 connects to it; it adds what all have sent, in the order of ranks, and hands messages
 on.  As in NCCL, calls are work on a stream, a send waits for its receiver unless it is
 in a group, and all ranks must call the same collectives in the same order.
+
+GPUs work by themselves: where a rank's host has no reason yet to wait for its own, and
+another GPU waits for it, a thread of this process takes its part.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ import shutil
 import tempfile
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
 
@@ -55,6 +59,7 @@ _DTYPES = dict(
 _REDUCTIONS: dict[int, Any] = {0: np.add, 1: np.multiply, 2: np.maximum, 3: np.minimum}
 _ID_BYTES = 128
 _PATIENCE = 60.0  # seconds that a rank waits for the others
+_PAUSE = 0.02  # until their GPUs go on by themselves
 
 
 class NcclError(RuntimeError):
@@ -172,7 +177,7 @@ def groupEnd() -> None:
     for call in _group.calls:
         by_stream[call.stream].append(call)
     for stream, calls in by_stream.items():
-        streams.submit(lambda calls=calls: _run(calls), stream)
+        streams.submit(streams.Meeting(partial(_run, calls)), stream)
 
 
 class _Call:
@@ -194,7 +199,7 @@ def _queue(call: _Call) -> None:
     if getattr(_group, "depth", 0):
         _group.calls.append(call)
     else:
-        streams.submit(lambda: _run([call]), call.stream)
+        streams.submit(streams.Meeting(partial(_run, [call])), call.stream)
 
 
 # -- communicators
@@ -211,8 +216,12 @@ class NcclCommunicator:
         address = np.array(commId, np.int8).tobytes().rstrip(b"\0").decode()
         self._connection = Client(address)
         self._turn = threading.Lock()
+        self._streams: set[int] = set()  # that have had calls
         self._rank, self._size, self._device = rank, ndev, world().device
         self._round = 0
+        # The ranks of this process.
+        self._ranks = world().parts.setdefault(f"ranks of {address}", {})
+        self._ranks[rank] = self
         self._meet(("init", ndev), b"")
 
     def rank_id(self) -> int:
@@ -232,17 +241,43 @@ class NcclCommunicator:
 
     abort = destroy
 
-    def _ask(self, *request: Any) -> Any:
+    def _ask(self, peers: Iterable[int], *request: Any) -> Any:
+        """What the hub answers, which may need calls of other ranks."""
+        answered = threading.Event()
         with self._turn:
             self._connection.send(request)
-            answer = self._connection.recv()
+            if not self._connection.poll(_PAUSE):
+                self._have_work(peers, answered)
+            try:
+                answer = self._connection.recv()
+            finally:
+                answered.set()
         if isinstance(answer, NcclError):
             raise answer
         return answer
 
+    def _have_work(self, peers: Iterable[int], answered: threading.Event) -> None:
+        """Have the GPUs of other ranks work for which this one waits."""
+        for peer in set(peers) & set(self._ranks) - {self._rank}:
+            work = self._ranks[peer]._work
+            threading.Thread(target=work, args=(answered,), daemon=True).start()
+
+    def _work(self, answered: threading.Event) -> None:
+        """Do what this rank's GPU has to, in a thread that stands for it."""
+        while not answered.is_set():
+            done = [streams.go_on(self._device, each) for each in list(self._streams)]
+            if not any(done):
+                answered.wait(_PAUSE)
+
     def _meet(self, call: Any, data: bytes) -> list[bytes]:
         self._round += 1
-        return self._ask("meet", self._round, self._rank, self._size, call, data)
+        mine = self._round, self._rank, self._size, call, data
+        return self._ask(range(self._size), "meet", *mine)
+
+    def _call(self, stream: int, *steps: Callable[[], None]) -> None:
+        """Queue a call; its steps: what must not wait for anybody goes first."""
+        self._streams.add(stream)
+        _queue(_Call(stream, *steps))
 
     def allReduce(
         self,
@@ -260,7 +295,7 @@ class NcclCommunicator:
             parts = self._meet(call, _read(sendbuf, count, dtype))
             _write(recvbuf, _reduced(parts, dtype, op))
 
-        _queue(_Call(stream, run))
+        self._call(stream, run)
 
     def reduce(
         self,
@@ -280,7 +315,7 @@ class NcclCommunicator:
             if self._rank == root:
                 _write(recvbuf, _reduced(parts, dtype, op))
 
-        _queue(_Call(stream, run))
+        self._call(stream, run)
 
     def broadcast(
         self,
@@ -298,7 +333,7 @@ class NcclCommunicator:
             parts = self._meet(("broadcast", count, datatype, root), data)
             _write(recvbuff, parts[root])
 
-        _queue(_Call(stream, run))
+        self._call(stream, run)
 
     def bcast(
         self, buff: int, count: int, datatype: int, root: int, stream: int
@@ -314,7 +349,7 @@ class NcclCommunicator:
             call = ("allGather", count, datatype)
             _write(recvbuf, b"".join(self._meet(call, _read(sendbuf, count, dtype))))
 
-        _queue(_Call(stream, run))
+        self._call(stream, run)
 
     def reduceScatter(
         self,
@@ -334,7 +369,7 @@ class NcclCommunicator:
             share = recvcount * dtype.itemsize
             _write(recvbuf, sums[self._rank * share : (self._rank + 1) * share])
 
-        _queue(_Call(stream, run))
+        self._call(stream, run)
 
     def send(
         self, sendbuf: int, count: int, datatype: int, peer: int, stream: int
@@ -343,12 +378,12 @@ class NcclCommunicator:
 
         def put() -> None:
             data = _read(sendbuf, count, dtype)
-            number[0] = self._ask("send", self._rank, peer, data)
+            number[0] = self._ask((), "send", self._rank, peer, data)
 
         def wait() -> None:
-            self._ask("await_taken", self._rank, peer, number[0])
+            self._ask((peer,), "await_taken", self._rank, peer, number[0])
 
-        _queue(_Call(stream, put, lambda: None, wait))
+        self._call(stream, put, lambda: None, wait)
 
     def recv(
         self, recvbuf: int, count: int, datatype: int, peer: int, stream: int
@@ -356,12 +391,12 @@ class NcclCommunicator:
         dtype = _dtype(datatype)
 
         def take() -> None:
-            data = self._ask("receive", peer, self._rank)
+            data = self._ask((peer,), "receive", peer, self._rank)
             if len(data) != count * dtype.itemsize:
                 raise NcclError(f"{len(data)} bytes came for {count} of {dtype}")
             _write(recvbuf, data)
 
-        _queue(_Call(stream, lambda: None, take))
+        self._call(stream, lambda: None, take)
 
 
 def _dtype(datatype: int) -> np.dtype:

@@ -1,7 +1,8 @@
 """Streams and events: queues of work for a GPU.
 
 In order "at once" work runs as it is queued.  In the others it runs when somebody
-waits for it, and then only what that wait, and the waits of its own stream, ask for.
+waits for it, the host or another GPU, and then only what that wait, and the waits of
+its own stream, ask for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from tests.cudasim.standin.world import world
@@ -20,14 +22,40 @@ Work = Callable[[], None]
 _pointers = itertools.count(0x5000, 16)
 
 
+@dataclass(frozen=True)
+class Meeting:
+    """Work that waits for other ranks."""
+
+    work: Work
+
+    def __call__(self) -> None:
+        self.work()
+
+
+@dataclass(frozen=True)
+class Behind:
+    """A wait for another stream, until it has done its work up to a number."""
+
+    queue: Queue
+    number: int
+
+    def __call__(self) -> None:
+        self.queue.run(self.number)
+
+
 class Queue:
-    """The work of one stream, numbered from 1 in the order in which it was queued."""
+    """The work of one stream, numbered from 1 in the order in which it was queued.
+
+    Any thread may have it done, and one at a time does.
+    """
 
     def __init__(self, device: int, pointer: int, is_blocking: bool) -> None:
         self.device, self.pointer, self.is_blocking = device, pointer, is_blocking
         self.queued = self.done = 0
         self._work: deque[Work] = deque()
-        self._turn = threading.RLock()
+        self._changed = threading.Condition()
+        self._worker: int | None = None  # the thread that is at it
+        self.failure: Exception | None = None
 
     @property
     def is_null(self) -> bool:
@@ -41,13 +69,49 @@ class Queue:
             self.run(self.queued)
 
     def run(self, upto: int | None = None) -> None:
-        """Do what was queued, up to that number."""
+        """Have done what was queued, up to that number."""
         upto = self.queued if upto is None else upto
-        with self._turn:
-            while self.done < upto and self._work:
-                work = self._work.popleft()
-                work()
-                self.done += 1
+        while self._do_one(upto):
+            pass
+
+    def _do_one(self, upto: int) -> bool:
+        """Do a piece of work, if it is wanted; whether it was."""
+        own = threading.get_ident()
+        with self._changed:
+            while self.done < upto and self._worker not in (None, own):
+                self._changed.wait()
+            if self.failure:
+                raise self.failure
+            if self.done >= upto or not self._work:
+                return False
+            before, self._worker = self._worker, own
+            work = self._work.popleft()
+        self._do(work, before)
+        return True
+
+    def _do(self, work: Work, before: int | None) -> None:
+        try:
+            work()
+            self.done += 1
+        finally:
+            with self._changed:
+                self._worker = before
+                self._changed.notify_all()
+
+    def nudge(self) -> None:
+        """Do a piece of work, if one can be done without a wait for anybody."""
+        with self._changed:
+            first = self._work[0] if self._work and self._worker is None else None
+            if first is None or isinstance(first, Meeting):
+                return
+            waits = isinstance(first, Behind) and first.queue.done < first.number
+            if not waits:
+                self._worker = threading.get_ident()
+                self._work.popleft()
+        if waits:
+            first.queue.nudge()
+        else:
+            self._do(first, None)
 
 
 def _queues() -> dict[Any, Queue]:
@@ -95,7 +159,7 @@ def _wait_for_default(queue: Queue) -> None:
             continue
         must_wait = queue.is_null or (other.is_null and queue.is_blocking)
         if must_wait and other.done < other.queued:
-            queue.put(lambda o=other, n=other.queued: o.run(n))
+            queue.put(Behind(other, other.queued))
 
 
 def wait(reason: str, queue: Queue, upto: int | None = None) -> None:
@@ -106,6 +170,22 @@ def wait(reason: str, queue: Queue, upto: int | None = None) -> None:
             if other is not queue and other.device == queue.device:
                 other.run()
     queue.run(upto)
+
+
+def go_on(device: int, pointer: int) -> bool:
+    """Do the next piece of a stream's work, as its GPU; whether there was one.
+
+    What goes wrong is told to whoever waits for the stream next.
+    """
+    world().device = device
+    queue = _queue(device, pointer)
+    if queue.done >= queue.queued:
+        return False
+    try:
+        queue.run(queue.done + 1)
+    except Exception as error:
+        queue.failure = error
+    return queue.failure is None
 
 
 def wait_for_device(reason: str) -> None:
@@ -155,11 +235,14 @@ class Event:
 
     @property
     def done(self) -> bool:
-        """Whether the work is done; a little of it is, at each question."""
+        """Whether the work is done; a little of it is, at each question.
+
+        Whoever asks does not wait: not for another rank either.
+        """
         if self.queue is None:
             return True
         if self.queue.done < self.number:
-            self.queue.run(self.queue.done + 1)
+            self.queue.nudge()
         return self.queue.done >= self.number
 
     def synchronize(self) -> None:
@@ -213,7 +296,7 @@ class _Streams:
         """Later work of this stream waits for what the event marks now."""
         queue, number = event.queue, event.number
         if queue is not None and queue is not self._own:
-            submit(lambda: queue.run(number), self.ptr)
+            submit(Behind(queue, number), self.ptr)
 
     def launch_host_func(self, callback: Callable[[Any], None], arg: Any) -> None:
         submit(lambda: callback(arg), self.ptr)

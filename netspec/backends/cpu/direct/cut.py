@@ -16,7 +16,7 @@ from netspec.shapes import count
 COLUMN_VALUES = 1 << 17  # float32 values of an unfolded stretch: half a 1 MB cache
 STRETCH = 8 * LANES  # positions of a stretch: more would not help
 LEAST_TASKS = 8  # of a whole operation, where its shape allows
-GRADIENT_TAPS = 256  # of one task of a gradient, about: dy is packed for each anew
+GRADIENT_TAPS = 256  # of a task of a folded gradient, about: it packs dy
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,13 @@ class Cut:
 
     Attributes:
         stretch: output positions unfolded at once by the forward pass.
-        channels: input channels of one task of a gradient.
+        channels: input channels of one task of a folded gradient.
         gradient_stretch: output positions unfolded at once by such a task.
-        parts: runs of images whose weight gradients are summed apart.
     """
 
     stretch: int
     channels: int
     gradient_stretch: int
-    parts: int
 
 
 @lru_cache(maxsize=1024)
@@ -42,12 +40,10 @@ def cut(geo: ConvolutionGeometry) -> Cut:
     positions, each = geo.batch * count(geo.output), geo.channels // geo.group
     tasks = -(-LEAST_TASKS // geo.group)
     channels = min(each, -(-GRADIENT_TAPS // count(geo.kernel)))
-    blocks = geo.group * -(-each // channels)
     return Cut(
         stretch=_stretch(geo.taps, -(-positions // tasks)),
         channels=channels,
         gradient_stretch=_stretch(channels * count(geo.kernel), positions),
-        parts=1 if blocks >= LEAST_TASKS else min(geo.batch, LEAST_TASKS),
     )
 
 

@@ -12,10 +12,17 @@ from __future__ import annotations
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct.cut import cut
 from netspec.backends.cpu.direct.packing import load_columns, store_rows
-from netspec.backends.cpu.epilogue import Finish
+from netspec.backends.cpu.epilogue import TERMS, Finish
 from netspec.backends.cpu.frame import Array, frame, macs
 from netspec.backends.cpu.lines import address
-from netspec.backends.cpu.panels import fetch, multiply
+from netspec.backends.cpu.panels import (
+    fetch,
+    fetch_panel,
+    multiply,
+    multiply_finished,
+    multiply_half,
+    multiply_half_finished,
+)
 from netspec.backends.cpu.threads import buffer, claim, share
 from netspec.backends.cpu.unfold import stage_size
 from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, ROWS, WIDTH
@@ -27,6 +34,7 @@ BLOCK = 64  # filters whose outputs a worker holds at once, at most
 LARGE_WEIGHTS = 1 << 17  # values of a group's weights from which on filters are shared
 CHUNK_VALUES = 1 << 21  # of a chunk's columns: the cache that cores share
 CHUNK = 16 * LANES  # positions of a chunk, at most
+CROWDED = 128  # rows a multiple of this apart fall into few sets of the first cache
 CHUNK_TAPS = 128  # taps that one task unfolds, about
 
 
@@ -49,7 +57,7 @@ def _by_piece(
     stretch = cut(geo).stretch
     pieces = -(-geo.batch * count(geo.output) // stretch)
     pitch, block = stretch + WIDTH, block_size(w.shape[1])
-    room = (geo.taps + block) * pitch
+    room = geo.taps * pitch + block * LANES
     room += stage_size(geo, geo.channels // geo.group, stretch)
     share(
         _pieces, geo.group * pieces, x, w, y, finish, stretch, block, frame(geo),
@@ -85,7 +93,7 @@ def _by_chunk(
             )  # fmt: skip
             share(
                 _filters, -(-w.shape[1] // block), w, g, columns, pitch, y, finish,
-                first, last, block, workspace=block * pitch,
+                first, last, block, workspace=block * LANES,
             )  # fmt: skip
 
 
@@ -94,26 +102,40 @@ def _pieces(  # type: ignore[no-untyped-def]
     counter, tasks, workspace, x, w, y, finish, stretch, block, f
 ):
     """One task is one stretch of one group."""
-    taps, filters, positions = w.shape[2], w.shape[1], y.shape[3]
+    taps, positions = w.shape[2], y.shape[3]
     # A spare vector, lest the rows fall into the same set of the cache.
     pitch = stretch + WIDTH
     columns = workspace.ctypes.data
     rows = address(workspace, taps * pitch)
-    stage = address(workspace, (taps + block) * pitch)
+    stage = address(workspace, taps * pitch + block * LANES)
     total = y.shape[0] * positions
     pieces = (total + stretch - 1) // stretch
+    channels = x.shape[2]
     task = claim(counter)
     while task < tasks:
         g, piece = divmod(task, pieces)
         first = piece * stretch
         last = min(total, first + stretch)
-        load_columns(
-            x, g, 0, x.shape[2], columns, pitch, first, last, positions, f, stage
-        )
-        for low in range(0, filters, block):
-            some = min(block, filters - low)
-            _multiply(w, g, low, some, columns, pitch, rows, last - first)
-            store_rows(rows, pitch, y, g, low, some, first, last, finish)
+        if not f.pointwise:
+            load_columns(
+                x, g, 0, channels, columns, pitch, first, last, positions, f, stage
+            )
+        for j in range(first, last, LANES):
+            right, step = columns + (j - first) * FLOAT_BYTES, pitch
+            end = min(last, j + LANES)
+            if f.pointwise:
+                n, at = divmod(j, positions)
+                if at + LANES <= positions and positions % CROWDED:
+                    right, step = address(x[n, g, 0, 0, 0], at), positions
+                    fetch_panel((right + LANES * FLOAT_BYTES, step, channels))
+                else:
+                    right, step = columns, LANES
+                    load_columns(
+                        x, g, 0, channels, columns, LANES, j, end, positions, f, stage
+                    )
+            for low in range(0, w.shape[1], block):
+                some = min(block, w.shape[1] - low)
+                _outputs(w, g, low, some, right, step, rows, y, finish, j, end, False)
         task = claim(counter)
 
 
@@ -142,34 +164,56 @@ def _filters(  # type: ignore[no-untyped-def]
     while task < tasks:
         low = task * block
         some = min(block, w.shape[1] - low)
-        _multiply(w, g, low, some, columns.ctypes.data, pitch, rows, last - first)
-        store_rows(rows, pitch, y, g, low, some, first, last, finish)
+        for j in range(first, last, LANES):
+            right, is_new = address(columns, j - first), j == first
+            end = min(last, j + LANES)
+            _outputs(w, g, low, some, right, pitch, rows, y, finish, j, end, is_new)
         task = claim(counter)
 
 
 @njit(inline="always")
-def _multiply(w, g, first, filters, columns, pitch, rows, positions):  # type: ignore[no-untyped-def]
-    """Outputs of *filters* from *first* on, ROWS or more, for some columns."""
-    taps = w.shape[2]
+def _outputs(w, g, low, filters, right, step, rows, y, finish, first, last, is_new):  # type: ignore[no-untyped-def]
+    """Outputs of *filters* from *low* on, ROWS or more, at LANES positions or fewer.
+
+    *right* has their columns, *step* apart.  *is_new*: weights come from memory now.
+    """
+    taps, at = w.shape[2], first % y.shape[3]
+    inside = at + last - first <= y.shape[3]  # one image
     whole = filters // ROWS * ROWS
-    for j in range(0, positions, LANES):
-        for low in range(0, taps, DEPTH):
-            for k in range(0, whole, ROWS):
-                if j == 0 and low + DEPTH < taps:  # weights come from memory now
-                    ahead = min(DEPTH, taps - low - DEPTH)
-                    fetch((address(w[g, first + k], low + DEPTH), taps, ahead))
-                _tile(w, g, first, k, low, columns, pitch, rows, j)
-        if whole < filters:  # with some that are there already
-            for low in range(0, taps, DEPTH):
-                _tile(w, g, first, filters - ROWS, low, columns, pitch, rows, j)
+    for tap in range(0, taps, DEPTH):
+        for k in range(0, whole, ROWS):
+            if is_new and tap + DEPTH < taps:
+                ahead = min(DEPTH, taps - tap - DEPTH)
+                fetch((address(w[g, low + k], tap + DEPTH), taps, ahead))
+            _tile(w, g, low, k, tap, right, step, rows, y, finish, first, last, inside)
+    if whole < filters:  # with some that are there already
+        k = filters - ROWS
+        for tap in range(0, taps, DEPTH):
+            _tile(w, g, low, k, tap, right, step, rows, y, finish, first, last, inside)
+    if not inside:
+        store_rows(rows, LANES, y, g, low, filters, first, last, finish)
 
 
 @njit(inline="always")
-def _tile(w, g, first, k, low, columns, pitch, rows, j):  # type: ignore[no-untyped-def]
-    """Outputs *k* to *k* + ROWS, *j* to *j* + LANES: taps from *low* on are added."""
-    taps = w.shape[2]
-    left = address(w[g, first + k], low)
-    right = columns + (low * pitch + j) * FLOAT_BYTES
-    out = rows + (k * pitch + j) * FLOAT_BYTES
-    depth = min(DEPTH, taps - low)
-    multiply((left, taps, 1, right, pitch, out, pitch, depth, low > 0))
+def _tile(w, g, low, k, tap, right, step, rows, y, finish, first, last, inside):  # type: ignore[no-untyped-def]
+    """Add taps from *tap* on to ROWS filters from *low* + *k* on, in *rows*; the last
+    ones go to the outputs at once, if they are of one image."""
+    taps, lanes = w.shape[2], last - first
+    left = address(w[g, low + k], tap)
+    columns = right + tap * step * FLOAT_BYTES
+    out = rows + k * LANES * FLOAT_BYTES
+    depth = min(DEPTH, taps - tap)
+    args = left, taps, 1, columns, step, out, LANES, depth, tap > 0
+    if inside and tap + depth == taps:
+        n, at = divmod(first, y.shape[3])
+        terms = address(finish.terms, (g * y.shape[2] + low + k) * TERMS)
+        target = address(y[n, g, low + k], at), y.shape[3], y.shape[2] - low - k
+        last_args = (*args, *target, lanes, terms, finish.scaled, finish.floor)
+        if lanes > WIDTH:
+            multiply_finished(last_args)
+        else:
+            multiply_half_finished(last_args)
+    elif lanes > WIDTH:
+        multiply(args)
+    else:
+        multiply_half(args)

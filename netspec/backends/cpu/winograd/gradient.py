@@ -24,7 +24,9 @@ from netspec.backends.cpu.winograd.transforms import (
 from netspec.compiled import njit
 
 BLOCK_VALUES = 1 << 18  # float32 values of a block's V and D: one core's cache
-CHUNK_VALUES = 1 << 22  # of a chunk's V and D: the cache that cores share
+# Of a chunk's V and D: about as many as sums, which every chunk reads and writes, as
+# far as the cache that cores share has room for both.
+LEAST_CHUNK, CHUNK_VALUES = 1 << 20, 1 << 22
 SMALL_SUMS = 1 << 19  # values of the sums up to which there are parts
 PARTS = 8
 KERNEL = TAPS * TAPS
@@ -69,7 +71,8 @@ def _by_part(x: Array, dy: Array, sums: Array, rows: int, g: Grid) -> None:
 
 def _by_chunk(x: Array, dy: Array, sums: Array, rows: int, g: Grid) -> None:
     wide_c, wide_k = _padded(g.channels), _padded(g.filters)
-    most = max(1, CHUNK_VALUES // (PLANES * g.wide * (wide_c + wide_k)))
+    values = min(CHUNK_VALUES, max(LEAST_CHUNK, PLANES * wide_c * wide_k))
+    most = max(1, values // (PLANES * g.wide * (wide_c + wide_k)))
     most = -(-rows // -(-rows // most))
     size_v, size_d = (most * g.wide * n + SPARE for n in (wide_c, wide_k))
     both = buffer("tiles", PLANES * (size_v + size_d))

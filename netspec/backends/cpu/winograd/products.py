@@ -13,7 +13,7 @@ from __future__ import annotations
 from netspec.backends.cpu.epilogue import TERMS, Finish
 from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.lines import address
-from netspec.backends.cpu.panels import multiply
+from netspec.backends.cpu.panels import multiply, multiply_half
 from netspec.backends.cpu.threads import buffer, claim, share
 from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, ROWS, WIDTH
 from netspec.backends.cpu.winograd.formulas import SPAN, TILE
@@ -35,7 +35,9 @@ from netspec.backends.cpu.winograd.transforms import (
     outputs_by_tile,
 )
 from netspec.backends.cpu.winograd.weights import (
-    KERNEL,
+    SCRATCH as WEIGHTS_SCRATCH,
+)
+from netspec.backends.cpu.winograd.weights import (
     Kernels,
     kernels_of,
     panel_size,
@@ -51,6 +53,7 @@ LARGE_WEIGHTS = 1 << 20  # values of U from which on workers share tiles
 BLOCK_FILTERS = 64  # whose products a worker holds at once, working on a block
 CHUNK_FILTERS = 32  # of one task, where workers share tiles
 CHUNK_CHANNELS = 16
+DEPTH = 256  # channels whose transformed weights such a task holds at once
 STAGE = LANES + WIDTH
 # Two strips, a stage of PLANES lines; the block of outputs uses them later.
 SCRATCH = 2 * SPAN * STRIP + PLANES * STAGE
@@ -61,7 +64,8 @@ def convolve(
 ) -> None:
     """y = w * x of one group, finished; for *backward* see
     :func:`netspec.backends.cpu.winograd.weights.kernels_of`."""
-    large = PLANES * plane_size(g.filters, panel_size(g)) >= LARGE_WEIGHTS
+    size = panel_size(g.channels)
+    large = PLANES * plane_size(g.filters, size) >= LARGE_WEIGHTS
     run = _by_chunk if large else _by_block
     run(x, kernels_of(w, g, backward), y, g, finish)
 
@@ -72,8 +76,8 @@ def _by_block(x: Array, w: Kernels, y: Array, g: Grid, finish: Finish) -> None:
     each = PLANES * LANES * (g.channels + filters)
     some = max(1, BLOCK_VALUES // each)
     share(
-        _blocks, -(-panels(g) // some), x, u, y, finish, some, filters, panel_size(g),
-        g,
+        _blocks, -(-panels(g) // some), x, u, y, finish, some, filters,
+        panel_size(g.channels), g,
         workspace=each * some + 2 * PLANES * SPARE + SCRATCH,
         work=PLANES * g.tiles * g.channels * g.filters,
     )  # fmt: skip
@@ -84,9 +88,9 @@ def _by_chunk(x: Array, w: Kernels, y: Array, g: Grid, finish: Finish) -> None:
     most = -(-panels(g) // rounds)
     stride = most * g.channels * LANES + SPARE
     v = buffer("tiles", PLANES * stride).reshape(PLANES, stride)
-    size = panel_size(g)
+    size = panel_size(min(DEPTH, g.channels))
     room = PLANES * (most * CHUNK_FILTERS * LANES + SPARE) + SCRATCH
-    room += PLANES * plane_size(CHUNK_FILTERS, size) + KERNEL * size
+    room += PLANES * plane_size(CHUNK_FILTERS, size) + WEIGHTS_SCRATCH
     for first in range(0, panels(g), most):
         some = min(most, panels(g) - first)
         share(
@@ -115,7 +119,9 @@ def _blocks(  # type: ignore[no-untyped-def]
         _fill(x, v, 0, g.channels, first, block, rest, g)
         for k in range(0, g.filters, filters):
             now = min(filters, g.filters - k)
-            _multiply(u, k // ROWS, v, y, finish, first, block, k, now, size, rest, g)
+            m = rest.ctypes.data
+            _multiply(u, k // WIDTH, v, m, first, block, 0, g.channels, now, size, g)
+            _finish(m, y, finish, first, block, k, now, g)
         task = claim(counter)
 
 
@@ -136,14 +142,18 @@ def _filters(  # type: ignore[no-untyped-def]
 ):
     """One task is some filters of a chunk."""
     u = workspace[: PLANES * stride].reshape(PLANES, stride)
-    taps = workspace[PLANES * stride :]
-    rest = taps[KERNEL * size :]
+    lines = address(workspace, PLANES * stride)
+    m = lines + WEIGHTS_SCRATCH * FLOAT_BYTES
     task = claim(counter)
     while task < tasks:
         k = task * CHUNK_FILTERS
         now = min(CHUNK_FILTERS, g.filters - k)
-        transform_panels(w, k // ROWS, (now + ROWS - 1) // ROWS, u, 0, taps, size, g)
-        _multiply(u, 0, v, y, finish, first, some, k, now, size, rest, g)
+        wide = (now + WIDTH - 1) // WIDTH
+        for low in range(0, g.channels, DEPTH):
+            high = min(g.channels, low + DEPTH)
+            transform_panels(w, k // WIDTH, wide, u, 0, lines, size, low, high, g)
+            _multiply(u, 0, v, m, first, some, low, high, now, size, g)
+        _finish(m, y, finish, first, some, k, now, g)
         task = claim(counter)
 
 
@@ -175,21 +185,27 @@ def _fill(x, v, low, high, first, some, scratch, g):  # type: ignore[no-untyped-
 
 
 @njit(inline="always")
-def _multiply(  # type: ignore[no-untyped-def]
-    u, panel, v, y, finish, first, some, low, filters, size, scratch, g
-):
-    """Outputs of *filters* from *low* on, whose weights are in u from *panel* on, for
-    the panels in v."""
-    room = (filters + ROWS - 1) // ROWS * ROWS * LANES  # of one panel
-    stride = some * room + SPARE
-    m = scratch.ctypes.data
+def _multiply(u, panel, v, m, first, some, low, high, filters, size, g):  # type: ignore[no-untyped-def]
+    """Products of *filters*, whose weights of channels *low* to *high* are in u from
+    *panel* on, with the panels in v: added to those of channels before."""
+    room, stride = _rooms(filters, some)
     for i in range(PLANES):
         for p in range(some):
-            right = address(v[i], p * g.channels * LANES)
+            right = address(v[i], (p * g.channels + low) * LANES)
             for k in range(0, filters, ROWS):
-                left = address(u[i], (panel + k // ROWS) * size)
+                left = address(u[i], (panel + k // WIDTH) * size + k % WIDTH)
                 out = m + (i * stride + p * room + k * LANES) * FLOAT_BYTES
-                multiply((left, 1, ROWS, right, LANES, out, LANES, g.channels, False))
+                args = left, 1, WIDTH, right, LANES, out, LANES, high - low, low > 0
+                if g.tiles - (first + p) * LANES > WIDTH:
+                    multiply(args)
+                else:
+                    multiply_half(args)
+
+
+@njit(inline="always")
+def _finish(m, y, finish, first, some, low, filters, g):  # type: ignore[no-untyped-def]
+    """Outputs of *filters* from *low* on, of the panels whose products are in m."""
+    room, stride = _rooms(filters, some)
     block = m + PLANES * stride * FLOAT_BYTES
     for p in range(some):
         for k in range(filters):
@@ -202,6 +218,13 @@ def _multiply(  # type: ignore[no-untyped-def]
                 (products, stride, terms, scaled, floor, pool, placed, block)
             )
             _store(block, y, finish.places, (first + p) * LANES, number, pool, g)
+
+
+@njit(inline="always")
+def _rooms(filters, some):  # type: ignore[no-untyped-def]
+    """Values of the products of one panel, and of one plane."""
+    room = (filters + ROWS - 1) // ROWS * ROWS * LANES
+    return room, some * room + SPARE
 
 
 @njit(inline="always")

@@ -175,18 +175,24 @@ def _store_half(
         emit.store(block, place, part)
 
 
-@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)
+@emitted(_ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)
 def kernels(
-    emit: Emitter, w: Value, step: Value, u: Value, jump: Value, vectors: Value
+    emit: Emitter,
+    w: Value,
+    tap: Value,
+    channel: Value,
+    u: Value,
+    jump: Value,
+    channels: Value,
 ) -> None:
-    """G w Gᵀ of many kernels side by side.
+    """G w Gᵀ of the kernels of a vector of filters.
 
-    Args: the weights and the distance of their taps; the result and the distance of
-    its planes; how many vectors.
+    Args: the weights and the distances of their taps and of their channels; the
+    result and the distance of its planes; how many channels.
     """
-    with emit.loop(vectors) as block:
-        at = emit.mul(block, WIDTH)
-        places = [emit.add(at, emit.mul(step, i)) for i in range(TAPS * TAPS)]
+    with emit.loop(channels) as c:
+        first, at = emit.mul(channel, c), emit.mul(c, WIDTH)
+        places = [emit.add(first, emit.mul(tap, i)) for i in range(TAPS * TAPS)]
         taps = [emit.load(w, place) for place in places]
         columns = [formulas.weights(taps[i::TAPS]) for i in range(TAPS)]
         for row in range(SPAN):

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from netspec.backends.cpu.frame import Array
+from netspec.backends.cpu.lines import address, copy
 from netspec.backends.cpu.threads import buffer, claim, share
-from netspec.backends.cpu.vectors import FLOAT_BYTES, ROWS, WIDTH
+from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, transpose
 from netspec.backends.cpu.winograd.formulas import TAPS
 from netspec.backends.cpu.winograd.grid import SPARE, Grid
 from netspec.backends.cpu.winograd.transforms import PLANES, kernels
 from netspec.compiled import njit
 
 KERNEL = TAPS * TAPS
+LINES = -(-KERNEL // WIDTH) * WIDTH  # of a kernel, in whole vectors
+CHANNELS = 32  # of a piece, whose taps fit the first cache
+SCRATCH = CHANNELS * LINES * WIDTH
 
 
 class Kernels(NamedTuple):
@@ -46,30 +50,30 @@ def kernels_of(w: Array, g: Grid, backward: bool) -> Kernels:
 
 
 def transformed(w: Kernels, g: Grid) -> Array:
-    """G w Gᵀ of one group, in panels: (PLANES, panel, channel, ROWS) of filters.
+    """G w Gᵀ of one group, in panels: (PLANES, panel, channel, WIDTH) of filters.
 
     Returns:
         (PLANES, values of a plane); valid until the next operation.
     """
-    size = panel_size(g)
+    size = panel_size(g.channels)
     stride = plane_size(g.filters, size)
     u = buffer("weights", PLANES * stride).reshape(PLANES, stride)
     work = g.channels * g.filters * PLANES
     share(
-        _transform, -(-g.filters // ROWS), w, u, size, g,
-        workspace=KERNEL * size, work=work,
+        _transform, -(-g.filters // WIDTH), w, u, size, g,
+        workspace=SCRATCH, work=work,
     )  # fmt: skip
     return u
 
 
-def panel_size(g: Grid) -> int:
-    """Values of one panel of one plane: whole vectors."""
-    return -(-g.channels * ROWS // WIDTH) * WIDTH
+def panel_size(channels: int) -> int:
+    """Values of one panel of one plane."""
+    return channels * WIDTH
 
 
 def plane_size(filters: int, panel: int) -> int:
     """Values of one plane of some filters."""
-    return -(-filters // ROWS) * panel + SPARE
+    return -(-filters // WIDTH) * panel + SPARE
 
 
 @njit(nogil=True, cache=True)
@@ -77,23 +81,50 @@ def _transform(counter, tasks, workspace, w, u, size, g):  # type: ignore[no-unt
     """One task is one panel."""
     panel = claim(counter)
     while panel < tasks:
-        transform_panels(w, panel, 1, u, panel, workspace, size, g)
+        lines = workspace.ctypes.data
+        transform_panels(w, panel, 1, u, panel, lines, size, 0, g.channels, g)
         panel = claim(counter)
 
 
 @njit(nogil=True)
-def transform_panels(w, first, count, u, place, taps, size, g):  # type: ignore[no-untyped-def]
-    """Panels *first* to *first* + *count*, to panels *place* on of u.
+def transform_panels(w, first, count, u, place, lines, size, low, high, g):  # type: ignore[no-untyped-def]
+    """Channels *low* to *high* of *count* panels from *first* on, to panels of u from
+    *place* on.
 
-    *taps* is scratch of KERNEL × *size*.
+    *lines* is the address of SCRATCH values.
     """
     for panel in range(first, first + count):
-        for r in range(ROWS):
-            k = min(panel * ROWS + r, g.filters - 1)
-            at = w.start + k * w.filter
-            for c in range(g.channels):
-                for t in range(KERNEL):
-                    value = w.w[at + c * w.channel + t * w.tap]
-                    taps[t * size + c * ROWS + r] = value
-        target = u[0].ctypes.data + (place + panel - first) * size * FLOAT_BYTES
-        kernels((taps.ctypes.data, size, target, u.shape[1], size // WIDTH))
+        for c in range(low, high, CHANNELS):
+            some = min(CHANNELS, high - c)
+            at = w.start + panel * WIDTH * w.filter + c * w.channel
+            filters = min(WIDTH, g.filters - panel * WIDTH)
+            to = ((place + panel - first) * size + (c - low) * WIDTH) * FLOAT_BYTES
+            target = u[0].ctypes.data + to
+            if w.tap > 0:
+                _turn(w, at, filters, some * KERNEL, lines)
+                side_by_side = lines, WIDTH, KERNEL * WIDTH
+            else:  # a kernel's first tap is its last
+                for i in range(some):
+                    begin = at + i * w.channel - KERNEL + 1
+                    here = lines + i * LINES * WIDTH * FLOAT_BYTES
+                    _turn(w, begin, filters, KERNEL, here)
+                last = lines + (KERNEL - 1) * WIDTH * FLOAT_BYTES
+                side_by_side = last, -WIDTH, LINES * WIDTH
+            kernels((*side_by_side, target, u.shape[1], some))
+
+
+@njit(inline="always")
+def _turn(w, at, filters, values, lines):  # type: ignore[no-untyped-def]
+    """*values* of each filter from *at* on, to lines of the filters side by side.
+
+    As many lines are written as whole vectors have; what is beyond *values* or
+    *filters* is anything.
+    """
+    blocks = (values + WIDTH - 1) // WIDTH
+    end = at + (WIDTH - 1) * w.filter + blocks * WIDTH
+    if filters == WIDTH and end <= w.w.size:
+        transpose((address(w.w, at), w.filter, lines, WIDTH, blocks))
+    else:
+        for j in range(values):
+            target = lines + j * WIDTH * FLOAT_BYTES
+            copy((address(w.w, at + j), w.filter, target, filters))

@@ -1,0 +1,158 @@
+"""Packing lines of images with channels side by side, for the weight gradient.
+
+A packed line holds its positions in order, each with the values of all channels of a
+panel; zeros where it lies outside the image.  Vectors that are stored may reach beyond
+the last channel, so that what follows is stored later.
+"""
+
+from __future__ import annotations
+
+from numba import types
+
+from netspec.backends.cpu.direct.lanes import Box
+from netspec.backends.cpu.lines import address, clear, copy, span
+from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, Emitter, Value, emitted
+from netspec.compiled import njit
+
+_ADDRESS, _COUNT = types.uintp, types.intp
+
+
+def strip_size(box: Box) -> int:
+    """Values of the scratch that :func:`pack` needs."""
+    return WIDTH * (box.length + WIDTH)
+
+
+@njit(inline="always")
+def pack(x, place, panels, target, strip, box, f):  # type: ignore[no-untyped-def]
+    """Pack what some positions of one group meet; x (N, G, C, D, H, W).
+
+    *place* is the group, the first image and how many, the depth, and the first line
+    and column and how many; *target* and *strip* are addresses.
+    """
+    g, n, images, depth, line, lines, column, columns = place
+    left = column * f.stride_w - f.pad_w
+    width = (columns - 1) * box.step + (f.kernel_w - 1) * f.dilation_w + 1
+    deep, rows, ahead = 1, lines, f.stride_h
+    if not box.stacked:
+        rows = (lines - 1) * f.stride_h + (f.kernel_h - 1) * f.dilation_h + 1
+        deep, ahead = f.kernel_d, 1
+    through = f.stride_w > box.step or (box.stacked and f.kernel_d * f.kernel_h > 1)
+    for p in range(panels.shape[0]):
+        first, channels, begin = panels[p]
+        for i in range(images):
+            for kd in range(deep):
+                d = depth * f.stride_d - f.pad_d + kd * f.dilation_d
+                for r in range(rows):
+                    h = line * f.stride_h - f.pad_h + r * ahead
+                    row = i * box.rows + kd * (box.rows // deep) + r
+                    at = begin + row * box.length * channels
+                    out = target + at * FLOAT_BYTES
+                    where = d, h, left, width
+                    if through:
+                        _stack(x[n + i, g], where, first, channels, out, strip, box, f)
+                    else:
+                        _turn(x[n + i, g], where, first, channels, out)
+
+
+@njit(inline="always")
+def _turn(image, where, first, channels, target):  # type: ignore[no-untyped-def]
+    """Pack a line of some channels of image (C, D, H, W): its depth and height, its
+    first column, and how many positions it has."""
+    d, h, left, width = where
+    if not (0 <= d < image.shape[1] and 0 <= h < image.shape[2]):
+        clear((target, width * channels))
+        return
+    low, high = span(left, 1, image.shape[3], width)
+    clear((target, low * channels))
+    plane = image.shape[1] * image.shape[2] * image.shape[3]
+    for c in range((channels - 1) // WIDTH * WIDTH, -1, -WIDTH):
+        source = address(image[first + c, d, h], left + low)
+        out = target + (low * channels + c) * FLOAT_BYTES
+        beside((source, plane, min(WIDTH, channels - c), out, channels, high - low))
+    clear((target + high * channels * FLOAT_BYTES, (width - high) * channels))
+
+
+@njit(inline="always")
+def _stack(image, where, first, channels, target, strip, box, f):  # type: ignore[no-untyped-def]
+    """The same, for channels of which those of a window's next line are the next, and
+    positions that may be some columns apart: through a strip of lines."""
+    d, h, left, width = where
+    pitch, apart = box.length + WIDTH, f.stride_w // box.step
+    low, high = span(left, apart, image.shape[3], width)
+    for c in range((channels - 1) // WIDTH * WIDTH, -1, -WIDTH):
+        some = min(WIDTH, channels - c)
+        for i in range(some):
+            window, channel = divmod(first + c + i, image.shape[0])
+            kd, kh = divmod(window, f.kernel_h)
+            row = d + kd * f.dilation_d, h + kh * f.dilation_h
+            out = strip + i * pitch * FLOAT_BYTES
+            if not (0 <= row[0] < image.shape[1] and 0 <= row[1] < image.shape[2]):
+                clear((out, width))
+            else:
+                source = address(image[channel, row[0], row[1]], left + low * apart)
+                if apart == 1:
+                    lay((source, out, low, high, width))
+                else:
+                    clear((out, low))
+                    copy((source, apart, out + low * FLOAT_BYTES, high - low))
+                    clear((out + high * FLOAT_BYTES, width - high))
+        out = target + c * FLOAT_BYTES
+        beside((strip, pitch, some, out, channels, width))
+
+
+@emitted(_ADDRESS, _ADDRESS, _COUNT, _COUNT, _COUNT, apart=True)
+def lay(
+    emit: Emitter, source: Value, target: Value, low: Value, high: Value, width: Value
+) -> None:
+    """Fill *width* values, and less than WIDTH beyond them: those from *low* to *high*
+    with what is at *source*, the others with 0."""
+    with emit.loop(emit.divide(emit.add(low, WIDTH - 1), WIDTH)) as block:
+        emit.store(target, emit.mul(block, WIDTH), emit.zero())
+    some = emit.sub(high, low)
+    whole = emit.divide(some, WIDTH)
+    with emit.loop(whole) as block:
+        at = emit.mul(block, WIDTH)
+        emit.store(target, emit.add(low, at), emit.load(source, at))
+    at = emit.mul(whole, WIDTH)
+    begin = emit.add(low, at)
+    left = emit.divide(emit.add(emit.sub(width, begin), WIDTH - 1), WIDTH)
+    with emit.loop(left) as block:
+        beyond = emit.add(at, emit.mul(block, WIDTH))
+        rest = emit.load_first(source, beyond, emit.sub(some, beyond))
+        emit.store(target, emit.add(low, beyond), rest)
+
+
+@emitted(_ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)
+def beside(
+    emit: Emitter,
+    rows: Value,
+    step: Value,
+    count: Value,
+    target: Value,
+    jump: Value,
+    width: Value,
+) -> None:
+    """Put *width* values of each of *count* rows, *step* apart, side by side.
+
+    Called with one tuple; there are 1 to WIDTH rows.  Each column of them is stored as
+    one vector, *jump* after the one before: its lanes beyond *count* hold anything.
+    """
+    build, last = emit.builder, emit.sub(count, 1)
+    starts = []
+    for i in range(WIDTH):
+        inside = build.icmp_signed("<", emit.index(i), last)
+        row = build.select(inside, emit.index(i), last)
+        starts.append(emit.mul(step, row))
+    whole = emit.divide(width, WIDTH)
+    with emit.loop(whole) as block:
+        at = emit.mul(block, WIDTH)
+        taken = [emit.load(rows, emit.add(at, start)) for start in starts]
+        for i, column in enumerate(emit.transpose(taken)):
+            emit.store(target, emit.mul(emit.add(at, i), jump), column)
+    at = emit.mul(whole, WIDTH)
+    rest = emit.sub(width, at)
+    with build.if_then(build.icmp_signed(">", rest, emit.index(0))):
+        taken = [emit.load_first(rows, emit.add(at, start), rest) for start in starts]
+        for i, column in enumerate(emit.transpose(taken)):
+            with build.if_then(build.icmp_signed("<", emit.index(i), rest)):
+                emit.store(target, emit.mul(emit.add(at, i), jump), column)

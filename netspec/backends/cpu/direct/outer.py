@@ -1,0 +1,83 @@
+"""Sums of outer products over many positions: the heart of the weight gradient.
+
+One side is taken as it lies, a row a filter, a value of each row at a time; of the
+other a few vectors begin at any place for each position.  Sums stay in registers while
+positions pass by.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+
+from netspec.backends.cpu.vectors import INDEX, ROWS, WIDTH, Emitter, Value, emitted
+
+VECTORS = 3  # at most, at once; with ROWS rows their sums fill the registers
+
+_ADDRESS, _COUNT = types.uintp, types.intp
+
+
+@emitted(
+    _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _COUNT, *[_ADDRESS] * VECTORS,
+    _COUNT, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _COUNT, _COUNT, types.boolean,
+    _ADDRESS, apart=True,
+)  # fmt: skip
+def add_products(emit: Emitter, rows: Value, vectors: Value, *where: Value) -> None:
+    """c[i, j] = Σ a[i] b[j], or more of it, for 1 to ROWS *rows* i and *vectors* j.
+
+    Called with one tuple of: rows; vectors; the address of a and its values from one
+    row, image and line to the next, where positions of a line lie side by side; the
+    addresses of as many vectors as there may be of b, and their values from one image,
+    line and position to the next; the address of c and its values from one row to the
+    next; images, lines and positions of a line; whether to add to what c holds.
+    """
+    build = emit.builder
+    done = build.append_basic_block("done")
+    choice = build.switch(emit.add(emit.mul(rows, VECTORS + 1), vectors), done)
+    for count in range(1, ROWS + 1):
+        for each in range(1, VECTORS + 1):
+            block = build.append_basic_block(f"{count} x {each}")
+            number = count * (VECTORS + 1) + each
+            choice.add_case(ir.Constant(INDEX, number), block)
+            with build.goto_block(block):
+                _tile(emit, count, each, *where)
+                build.branch(done)
+    build.position_at_end(done)
+
+
+def _tile(
+    emit: Emitter,
+    rows: int,
+    vectors: int,
+    a: Value,
+    a_row: Value,
+    a_image: Value,
+    a_line: Value,
+    *rest: Value,
+) -> None:
+    b, rest = rest[:vectors], rest[VECTORS:]
+    b_image, b_line, b_step, c, c_row, images, lines, columns, add, next_a = rest
+    cells = {
+        (i, j): emit.add(emit.mul(c_row, i), j * WIDTH)
+        for i in range(rows)
+        for j in range(vectors)
+    }
+    sums = {cell: emit.register(emit.zero()) for cell in cells}
+    with emit.builder.if_then(add):
+        for cell, at in cells.items():
+            emit.set(sums[cell], emit.load(c, at))
+    with emit.loop(images) as n, emit.loop(lines) as line:
+        left = emit.add(emit.mul(n, a_image), emit.mul(line, a_line))
+        right = emit.add(emit.mul(n, b_image), emit.mul(line, b_line))
+        with emit.loop(columns) as p:
+            at_a, at_b = emit.add(left, p), emit.add(right, emit.mul(p, b_step))
+            turn = emit.builder.and_(p, emit.index(ROWS - 1))
+            emit.prefetch(next_a, emit.add(at_a, emit.mul(a_row, turn)))
+            values = [emit.load(start, at_b) for start in b]
+            for i in range(rows):
+                factor = emit.load_one(a, emit.add(at_a, emit.mul(a_row, i)))
+                for j in range(vectors):
+                    total = emit.get(sums[i, j]) + factor.times(values[j])
+                    emit.set(sums[i, j], total)
+    for cell, at in cells.items():
+        emit.store(c, at, emit.get(sums[cell]))
