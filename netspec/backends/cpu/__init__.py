@@ -10,6 +10,7 @@ from netspec.backends.cpu.elementwise import CpuElementwiseOps
 from netspec.backends.cpu.inner_product import CpuInnerProductOps
 from netspec.backends.cpu.interpolation import CpuInterpolationOps
 from netspec.backends.cpu.lrn import CpuLrnOps
+from netspec.backends.cpu.memory import CpuMemoryOps
 from netspec.backends.cpu.pooling import CpuPoolingOps
 from netspec.backends.cpu.prelu import CpuPReluOps
 from netspec.backends.cpu.reduction import CpuReductionOps
@@ -38,6 +39,7 @@ class CpuOps(
     CpuReductionOps,
     CpuSelectionOps,
     CpuUpdateOps,
+    CpuMemoryOps,
     NumpyOps,
 ):
     """float32 compiled; other float types by the reference.

@@ -274,6 +274,11 @@ class Emitter:
         """Lanes of a and b in turn, in two vectors."""
         return [self._vector(v) for v in self._zip(a.value, b.value)]
 
+    def in_turn(self, a: Vector, b: Vector) -> list[Vector]:
+        """The reverse of :meth:`alternate`: lanes 0, 2 ... of both, then the others."""
+        turns = [list(range(first, 2 * WIDTH, 2)) for first in (0, 1)]
+        return [self._vector(self._shuffle(a.value, b.value, turn)) for turn in turns]
+
     def transpose(self, vectors: Sequence[Vector]) -> list[Vector]:
         """WIDTH vectors as the rows of a square; its columns."""
         rows = [v.value for v in vectors]
@@ -282,6 +287,15 @@ class Emitter:
             pairs = [self._zip(rows[i], rows[i + half]) for i in range(half)]
             rows = [v for pair in pairs for v in pair]
         return [self._vector(v) for v in rows]
+
+    def sums(self, vectors: Sequence[Vector]) -> Vector:
+        """The sums of the lanes of WIDTH vectors, in their order."""
+        while len(vectors) > 1:
+            half = len(vectors) // 2
+            pairs = zip(vectors[:half], vectors[half:], strict=True)
+            halves = [self.alternate(*pair) for pair in pairs]
+            vectors = [low + high for low, high in halves]
+        return vectors[0]
 
     def _zip(self, a: Value, b: Value) -> tuple[Value, Value]:
         """Lanes of a and b in turn: the vector of the first halves, of the second."""
