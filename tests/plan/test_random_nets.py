@@ -71,7 +71,8 @@ def nets(draw) -> str:
     text = Text()
     for _ in range(draw(st.integers(2, 12))):
         _add_layer(draw, text)
-    return "".join(text.parts) + TAIL % text.ends[-1][0]
+    forced = "force_backward: true\n" * draw(st.booleans())
+    return forced + "".join(text.parts) + TAIL % text.ends[-1][0]
 
 
 def _add_layer(draw, text: Text) -> None:
@@ -142,7 +143,8 @@ def results(text: str, phase: str, **options) -> dict[str, bytes]:
         net.begin_pass(iteration=number)
         found |= {f"{n} {number}": a.tobytes() for n, a in net.forward().items()}
         if phase == "train":
-            net.backward_pass()
+            grads = net.backward()
+            found |= {f"d{n} {number}": a.tobytes() for n, a in grads.items()}
     if phase == "train":
         found |= {"gradient": net.arena.diff.tobytes()}
     return found | {"parameters": net.arena.data.tobytes()}

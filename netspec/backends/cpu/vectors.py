@@ -78,9 +78,13 @@ class Vector:
         below = self.builder.fcmp_ordered("<", self.value, floor.value)
         return self._new(self.builder.select(below, floor.value, self.value))
 
+    def exceeds(self, other: Vector) -> Value:
+        """A mask of the lanes where it is greater; a NaN is not."""
+        return self.builder.fcmp_ordered(">", self.value, other.value)
+
     def or_greater(self, other: Vector) -> Vector:
         """*other* in the lanes where it is greater; a NaN is not."""
-        above = self.builder.fcmp_ordered(">", other.value, self.value)
+        above = other.exceeds(self)
         return self._new(self.builder.select(above, other.value, self.value))
 
     def _new(self, value: Value) -> Vector:
@@ -176,6 +180,12 @@ class Emitter:
         how = (1, 3, 1) if write else (0, 2, 1)  # write or read, cache, data
         self.builder.call(function, [place, *(ir.Constant(bits, n) for n in how)])
 
+    def store_byte(self, address: Value, offset: Value, value: Value) -> None:
+        """A float without a fraction, from 0 to 255, to memory as one byte."""
+        byte = ir.IntType(8)
+        place = self.builder.inttoptr(self.add(address, offset), byte.as_pointer())
+        self.builder.store(self.builder.fptoui(value, byte), place, align=1)
+
     def float(self, value: float) -> Value:
         """A float as a value."""
         return ir.Constant(FLOAT, float(value))
@@ -193,6 +203,10 @@ class Emitter:
     def zero(self) -> Vector:
         """Zeros."""
         return self._vector(ir.Constant(VECTOR, [0.0] * WIDTH))
+
+    def chosen(self, mask: Value, this: Vector, other: Vector) -> Vector:
+        """*this* in the lanes of a mask, *other* in the rest."""
+        return self._vector(self.builder.select(mask, this.value, other.value))
 
     def register(self, vector: Vector) -> Value:
         """A variable that keeps a vector from one round of a loop to the next."""
