@@ -76,6 +76,8 @@ class Epilogue:
         relu: negative values become 0.
         pool: only the largest of every 2 × 2 positions is stored, as :meth:`max_pool`
             of stride 2 gives it, rows and columns that are left over excepted.
+        places: (N, K, rows, columns) integers that get the place of each of these
+            maxima, as the *index* of :meth:`max_pool`; None: nobody asks.
     """
 
     mean: Any = None
@@ -85,6 +87,7 @@ class Epilogue:
     shift: Any = None
     relu: bool = False
     pool: bool = False
+    places: Any = None
 
 
 @dataclass(frozen=True)

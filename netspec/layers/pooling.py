@@ -184,8 +184,8 @@ class Pooling(Layer):
         return Stage.POOL if plain else None
 
     def join(self, ops: Any, run: Run, after: Epilogue) -> None:
-        """Pool."""
-        after.pool = True
+        """Pool, and keep the places where backward needs them."""
+        after.pool, after.places = True, run.scratch.get("index")
 
     def forward(self, ops: Any, run: Run) -> None:
         """Pool, and write the mask where it is wanted."""

@@ -35,6 +35,7 @@ class Memory:
         self._plan = plan
         self._data, self._diff = plan.memory.data, plan.memory.diff
         self._written = written_diffs(self.graph, self._diff)
+        self._ahead = plan.ahead
         self._grown: dict[tuple[str, str], Any] = {}
         self._views: dict[tuple[str, str, Shape], Any] = {}
         self.blobs: dict[str, Blob] = {}
@@ -121,8 +122,16 @@ class Memory:
         run.top = [self.blobs[name].data for name in last.tops]
         run.bottom_diff = _wanted(bottoms, node.bottom_gradient)
         run.top_diff = [self._top_diff(node, name) for name in node.tops]
+        if index in self._ahead:
+            self._show_maxima(run, self.graph.nodes[self._ahead[index]])
         run.scratch = self._scratch(index, node, shapes)
         run.geometry = node.layer.geometry(shapes)
+
+    def _show_maxima(self, run: Run, pooling: Node) -> None:
+        """Let a layer go backward in place on what a pooling has made of its top."""
+        tops = [self.blobs[name] for name in pooling.tops]
+        run.top = [blob.data for blob in tops]
+        run.top_diff = run.bottom_diff = [blob.diff for blob in tops]
 
     def _top_diff(self, node: Node, name: str) -> Any:
         """The diff of a top; None for a copy whose reader sends nothing back."""

@@ -1,8 +1,12 @@
 """Layers that are computed as the last steps of another, not in a pass of their own.
 
 A convolution may normalise, scale, rectify and pool what it computes before it stores
-it, a sum may rectify.  Where a backward pass follows, only a ReLU is fused, in place:
-the sign of its output tells all that its own backward needs.
+it, a sum may rectify.  Where a backward pass follows, two are fused:
+
+* a ReLU, in place: the sign of its output tells all that its own backward needs;
+* a maximum pooling: it keeps the places of the maxima, and what it pooled need not
+  stand in memory.  Only maxima get gradients, so the ReLU before it goes backward on
+  them alone, and does so first: see :func:`netspec.plan.schedule.backward_steps`.
 """
 
 from __future__ import annotations
@@ -12,10 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.graph.graph import Graph, Node
-from netspec.layers.base import Stage
+from netspec.layers.base import Alias, Stage
+from netspec.plan.lifetime import told
+from netspec.plan.schedule import Chains
 from netspec.plan.storage import Storages
-
-Chains = dict[int, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Fusing:
             own = node.layer.stage(node.bottom_shapes)
             if own is None or own <= stage or not self._suits(first, last, node, own):
                 return
+            if self.backward and not self._comes_back(first, last, next_one, own):
+                return
             yield next_one
             stage, last, at = own, node, next_one
 
@@ -71,9 +77,6 @@ class Fusing:
             return False
         if not head.layer.absorbs(stage, head.bottom_shapes):
             return False
-        if self.backward:
-            shared = self.data[before.tops[0]] == self.data[node.tops[0]]
-            return stage is Stage.RECTIFY and shared
         return stage is not Stage.POOL or self._pools(head, node)
 
     def _pools(self, head: Node, pooling: Node) -> bool:
@@ -83,4 +86,26 @@ class Fusing:
             head.layer.geometry(head.bottom_shapes),
             pooling.layer.geometry(pooling.bottom_shapes),
             self.dtype,
+            self.backward and pooling.needs_backward,
         )
+
+    def _comes_back(self, head: Node, before: Node, index: int, stage: Stage) -> bool:
+        """Whether backward finds all that it reads, though a layer is fused."""
+        node = self.graph.nodes[index]
+        if stage is Stage.RECTIFY:
+            return self.data[before.tops[0]] == self.data[node.tops[0]]
+        if stage is not Stage.POOL:
+            return False
+        if not node.needs_backward:
+            return not (head.needs_backward or before.needs_backward)
+        if not (head.needs_backward and node.bottom_gradient[0]):
+            return False
+        return before is head or (before.bottom_gradient[0] and self._lends_top(index))
+
+    def _lends_top(self, index: int) -> bool:
+        """Whether a layer's top and its diff are its own until its backward, so that
+        another may go backward on them."""
+        others = [n for i, n in enumerate(self.graph.nodes) if i != index]
+        changed = [t for n in others if n.layer.alias is Alias.NONE for t in n.tops]
+        roots = {self.data[name] for name in (*changed, *told(self.graph))}
+        return self.data[self.graph.nodes[index].tops[0]] not in roots

@@ -109,12 +109,16 @@ def array_lifetimes(memory: Memory, steps: Sequence[Step]) -> list[Interval]:
     uses, last = _Uses(), len(steps) - 1
     for at, step in enumerate(steps):
         if step.kind is Kind.BACKWARD:
-            _backward(memory, uses, memory.graph.nodes[step.first], at)
+            _backward(memory, uses, step, at)
         else:
             _forward(memory, uses, step, at)
         _scratch(memory, uses, step, at, last)
     for name in (*fed(memory.graph), *told(memory.graph)):
         _add(uses, "data", memory.data, name, last)
+    # A caller reads outputs after forward, too: they stand though they come again.
+    forward = sum(step.kind is Kind.FORWARD for step in steps)
+    for name in told(memory.graph):
+        _add(uses, "data", memory.data, name, forward - 1)
     if memory.backward:
         _unwritten_diffs(memory, uses, last)
     return list(uses.intervals())
@@ -151,14 +155,19 @@ def told(graph: Graph) -> list[str]:
     return [*graph.outputs, *losses]
 
 
-def _backward(memory: Memory, uses: _Uses, node: Node, at: int) -> None:
-    bottoms = node.bottoms if node.layer.backward_reads_bottom else ()
-    tops = node.tops if node.layer.backward_reads_top else ()
-    for name in (*bottoms, *tops):
+def _backward(memory: Memory, uses: _Uses, step: Step, at: int) -> None:
+    node, shown = (memory.graph.nodes[i] for i in (step.first, step.last))
+    for name in read_behind(node, shown):
         _add(uses, "data", memory.data, name, at)
     wanted = [b for b, g in zip(node.bottoms, node.bottom_gradient) if g]
-    for name in (*wanted, *node.tops):
+    for name in (*(wanted if node is shown else ()), *shown.tops):
         _add(uses, "diff", memory.diff, name, at)
+
+
+def read_behind(node: Node, shown: Node) -> list[str]:
+    """Blobs whose data a layer's backward reads; *shown* has the tops that it sees."""
+    bottoms = node.bottoms if node.layer.backward_reads_bottom else ()
+    return [*bottoms, *(shown.tops if node.layer.backward_reads_top else ())]
 
 
 def _unwritten_diffs(memory: Memory, uses: _Uses, last: int) -> None:

@@ -16,10 +16,10 @@ import numpy as np
 from netspec.graph.graph import Graph
 from netspec.plan.allocate import Slot, allocate, block_size
 from netspec.plan.cutting import cut_choices
-from netspec.plan.fusion import Chains, Fusing
+from netspec.plan.fusion import Fusing
 from netspec.plan.lifetime import Memory, array_lifetimes
 from netspec.plan.recompute import Again, repeats
-from netspec.plan.schedule import Step, forward_steps, schedule
+from netspec.plan.schedule import Chains, Kind, Step, forward_steps, schedule
 from netspec.plan.sharing import in_place_nodes
 from netspec.plan.storage import data_storage, diff_storage
 
@@ -56,6 +56,15 @@ class Plan:
     def backward(self) -> bool:
         """Whether a backward pass may follow a forward one."""
         return self.memory.backward
+
+    @property
+    def ahead(self) -> dict[int, int]:
+        """By layer whose backward is run on another's top: the index of that one."""
+        return {
+            step.first: step.last
+            for step in self.steps
+            if step.kind is Kind.BACKWARD and step.last != step.first
+        }
 
     @property
     def bytes(self) -> int:

@@ -15,8 +15,8 @@ from itertools import pairwise
 
 from netspec.graph.graph import Node
 from netspec.layers.base import Alias
-from netspec.plan.lifetime import Memory, fed, scratch_of, told
-from netspec.plan.schedule import Step
+from netspec.plan.lifetime import Memory, fed, read_behind, scratch_of, told
+from netspec.plan.schedule import Step, backward_steps
 
 Again = dict[int, tuple[Step, ...]]
 
@@ -60,21 +60,23 @@ class _Part:
 
     def __init__(self, memory: Memory, steps: Sequence[Step]) -> None:
         self._memory, self._steps = memory, steps
-        nodes = memory.graph.nodes
-        self._numbers = [i for step in steps for i in step.nodes]
-        self._backward = [i for i in self._numbers if nodes[i].needs_backward]
+        chains = {s.first: s.nodes[1:] for s in steps if s.last != s.first}
+        own = {i for step in steps for i in step.nodes}
+        behind = backward_steps(memory.graph, chains)
+        self._backward = [step for step in behind if step.first in own]
         once = (step for step in steps if not _is_repeatable(memory, step))
         self._fixed = {root for step in once for root in writes(memory, step)}
 
     @property
     def start(self) -> int | None:
         """The node whose backward is the first here; None: nothing has one."""
-        return max(self._backward, default=None)
+        return self._backward[0].first if self._backward else None
 
     def read_in_backward(self) -> set[str]:
         """Storages of data that the backward of this part reads."""
-        nodes = (self._memory.graph.nodes[i] for i in self._backward)
-        return {self._memory.data[name] for n in nodes for name in _read_behind(n)}
+        nodes = self._memory.graph.nodes
+        read = (read_behind(nodes[s.first], nodes[s.last]) for s in self._backward)
+        return {self._memory.data[name] for names in read for name in names}
 
     def repeated(self, kept: set[str]) -> tuple[Step, ...]:
         """The steps to repeat, in order.
@@ -89,6 +91,7 @@ class _Part:
             before = len(again)
             for at in reversed(range(len(self._steps))):
                 missing = needed - (kept - changed) - self._fixed
+                missing |= self._written_before(at, again)
                 if at not in again and self._must_repeat(self._steps[at], missing):
                     again.add(at)
                     reads = _reads(self._memory, self._steps[at])
@@ -96,6 +99,11 @@ class _Part:
                     # What is changed in place must be made from its beginning.
                     changed |= reads & writes(self._memory, self._steps[at])
         return tuple(self._steps[at] for at in sorted(again))
+
+    def _written_before(self, at: int, again: set[int]) -> set[str]:
+        """Storages that repeated steps before a step leave as they were before it."""
+        before = (self._steps[i] for i in again if i < at)
+        return {root for step in before for root in writes(self._memory, step)}
 
     def _must_repeat(self, step: Step, missing: set[str]) -> bool:
         written = writes(self._memory, step)
@@ -119,11 +127,6 @@ def _acts(node: Node) -> bool:
     layer, shapes = node.layer, node.bottom_shapes
     lasting = any(s.lasting for s in layer.scratch(shapes, node.in_place).values())
     return lasting or layer.is_source or layer.runs_code or layer.resizes
-
-
-def _read_behind(node: Node) -> list[str]:
-    bottoms = node.bottoms if node.layer.backward_reads_bottom else ()
-    return [*bottoms, *(node.tops if node.layer.backward_reads_top else ())]
 
 
 def writes(memory: Memory, step: Step) -> set[str]:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from netspec.graph.graph import Graph
-from netspec.plan.fusion import Chains
+from netspec.layers.base import Stage
+
+Chains = dict[int, tuple[int, ...]]  # indices of the layers that each one computes
 
 
 class Kind(Enum):
@@ -26,7 +28,8 @@ class Step:
     """One layer's turn, and that of the layers that it computes as well.
 
     Attributes:
-        nodes: indices; the first is the layer that is run.
+        nodes: indices; the first is the layer that is run.  Of a backward step there
+            is a second where it is run on another's top and diff than its own.
     """
 
     kind: Kind
@@ -39,7 +42,7 @@ class Step:
 
     @property
     def last(self) -> int:
-        """Index of the layer whose tops it fills."""
+        """Index of the layer whose tops it fills, or goes back from."""
         return self.nodes[-1]
 
 
@@ -67,8 +70,35 @@ def schedule(
     steps = forward_steps(graph, chains)
     if not backward:
         return steps
+    for step in backward_steps(graph, chains):
+        repeated = again.get(step.first, ())
+        steps += (Step(Kind.AGAIN, other.nodes) for other in repeated)
+        steps.append(step)
+    return steps
+
+
+def backward_steps(graph: Graph, chains: Chains) -> list[Step]:
+    """The last layer first, but what a layer pools of its own before that pooling.
+
+    What comes before a pooling in a chain is not in memory, and gradients go to the
+    maxima alone: its backward is run on these, the pooling's top.  That has the same
+    result, as maxima are what they were before.
+    """
+    ahead = {
+        those[-1]: those[:-1]
+        for those in chains.values()
+        if _stage(graph, those[-1]) is Stage.POOL
+    }
+    moved = {i for those in ahead.values() for i in those}
+    steps = []
     for i in reversed(range(len(graph.nodes))):
-        if graph.nodes[i].needs_backward:
-            steps += (Step(Kind.AGAIN, step.nodes) for step in again.get(i, ()))
+        if graph.nodes[i].needs_backward and i not in moved:
+            earlier = reversed(ahead.get(i, ()))
+            steps += [Step(Kind.BACKWARD, (before, i)) for before in earlier]
             steps.append(Step(Kind.BACKWARD, (i,)))
     return steps
+
+
+def _stage(graph: Graph, index: int) -> Stage | None:
+    node = graph.nodes[index]
+    return node.layer.stage(node.bottom_shapes)

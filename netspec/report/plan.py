@@ -52,10 +52,9 @@ def memory_text(plan: Plan, need: Need) -> str:
 
 def _arrays_of(plan: Plan, index: int, node: Node) -> tuple[str, str, str, str]:
     """Bytes of a layer's own tops, their diffs and its scratch, and where they lie."""
-    own = [name for name in node.tops if ("data", name) in plan.slots]
-    data = [plan.slots["data", name] for name in own if name not in node.bottoms]
-    diff = [plan.slots[k] for name in own if (k := ("diff", name)) in plan.slots]
-    diff = diff if data else []
+    keys = [(kind, t) for kind in ("data", "diff") for t in node.tops]
+    own = [key for key in keys if key in plan.slots and key[1] not in node.bottoms]
+    data, diff = ([plan.slots[k] for k in own if k[0] == s] for s in ("data", "diff"))
     prefix = f"{index}/"
     scratch = [
         slot

@@ -76,7 +76,8 @@ class Solver:
         weights: weights files to start from, one path or several joined by commas, in
             place of those that the solver names.
         device: see :class:`netspec.Net`.
-        lean: let nets share memory and fuse layers; see :class:`netspec.Net`.
+        lean: let nets share memory and fuse layers, see :class:`netspec.Net`, unless
+            debug_info asks for what every layer computes.
         recompute: have the training net compute again what backward needs; likewise.
         listeners: told every event; see :mod:`netspec.solver.events`.
         sync: the other ranks, if there are any.
@@ -122,6 +123,8 @@ class Solver:
         self.listeners = list(listeners)
         self.callbacks: list[Callback] = []
         seed = seed_of(spec.message)
+        lean = lean and not spec.message.debug_info
+        recompute = recompute and lean
         self._settings = Settings(seed, ops, lean, allow_python, recompute)
         self._sync = for_device(sync or Local(), ops)
         self._training = build_training(spec, self._settings, self._sync.size)

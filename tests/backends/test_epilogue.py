@@ -94,22 +94,43 @@ def test_an_epilogue_equals_separate_operations(case, after, ops, dtype, way):
     assert np.isfinite(a.y).any()
 
 
+@pytest.mark.parametrize("placed", [False, True])
 @pytest.mark.parametrize("after", ["nothing", "relu", "all"])
 @pytest.mark.parametrize("size", [(22, 18), (23, 18), (22, 19)])
-def test_pooling_equals_a_pooling_afterwards(after, size, way):
+def test_pooling_equals_a_pooling_afterwards(after, size, placed, way):
     geo = Geometry(3, 19, 37, size, (3, 3), (1, 1), (1, 1), (1, 1))
     output = (size[0] // 2, size[1] // 2)
     pooling = PoolingGeometry(3, 37, size, output, (2, 2), (2, 2), (0, 0))
     ops, a = CpuOps(), Arrays(geo, "float32")
-    assert ops.pools_convolution(geo, pooling, "float32")
+    assert ops.pools_convolution(geo, pooling, "float32", placed)
     epilogue = EPILOGUES[after](a)
     whole = one_by_one(ops, geo, a, epilogue)
     expected = np.empty((3, 37, *output), np.float32)
-    ops.max_pool(whole, expected, None, pooling)
+    places = np.full(expected.shape, 9, np.uint8)
+    ops.max_pool(whole, expected, places, pooling)
     found = np.full_like(expected, np.nan)
     epilogue.pool = True
+    if placed:
+        epilogue.places = np.full_like(places, 9)
     ops.convolution_forward(a.x, a.w, a.b, found, geo, epilogue)
+    if placed:
+        np.testing.assert_array_equal(epilogue.places, places)
+        assert set(np.unique(places)) == {0, 1, 2, 3, 4}  # 4: all are NaN
     np.testing.assert_array_equal(found.view("u4"), expected.view("u4"))
+
+
+def test_a_batch_that_becomes_small_is_pooled_as_well():
+    """Fewer tiles than Winograd is chosen for: the plan was made for more."""
+    geo = Geometry(1, 8, 9, (6, 4), (3, 3), (1, 1), (1, 1), (1, 1))
+    pooling = PoolingGeometry(1, 9, (6, 4), (3, 2), (2, 2), (2, 2), (0, 0))
+    ops, a = CpuOps(), Arrays(geo, "float32")
+    a.x[0, 0, 1, 2] = 0
+    assert not ops.pools_convolution(geo, pooling, "float32")
+    found, expected = (np.full((1, 9, 3, 2), np.nan, np.float32) for _ in range(2))
+    ops.convolution_forward(a.x, a.w, a.b, a.y, geo)
+    ops.max_pool(a.y, expected, None, pooling)
+    ops.convolution_forward(a.x, a.w, a.b, found, geo, Epilogue(pool=True))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -72,3 +72,19 @@ def test_images_of_several_strips(region):
         getattr(ops, f"lrn_{region}")(x, y, window)
         getattr(ops, f"lrn_{region}_backward")(x, dy, dx, window)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("ops", OPS.values(), ids=OPS)
+def test_squares_that_overflow(ops):
+    """What is divided by too large a sum is next to nothing, not NaN."""
+    x = np.full((1, 3, 2, 20), 1e25, np.float32)
+    y, dx = np.full_like(x, np.nan), np.full_like(x, np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ops.lrn_across(x, y, WINDOWS["alexnet"])
+    assert (np.abs(y) < 1e-3).all()
+    x[0, 1, 1, 3] = np.nan
+    with np.errstate(over="ignore", invalid="ignore"):
+        ops.lrn_across(x, y, WINDOWS["alexnet"])
+        ops.lrn_across_backward(x, x, dx, WINDOWS["alexnet"])
+    assert np.isnan(y).sum() == 3
+    assert np.isnan(dx[0, 1, 1, 3])

@@ -57,3 +57,25 @@ def test_marks_tell_seconds():
     ops = NumpyOps()
     start = ops.mark()
     assert 0 <= ops.seconds(start, ops.mark()) < 60
+
+
+@pytest.mark.parametrize("shape", [(3, 5), 7, (), (0, 3), (2, 1 << 21)])
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "float64"])
+def test_arrays_begin_where_a_vector_may(shape, dtype):
+    found, wanted = CpuOps().zeros(shape, dtype), np.zeros(shape, dtype)
+    assert found.shape == wanted.shape
+    assert found.dtype == wanted.dtype
+    assert found.flags.c_contiguous
+    assert not found.any()
+    assert not found.size or found.ctypes.data % 64 == 0
+
+
+@pytest.mark.parametrize("lost", [0, 1, 15])
+def test_arrays_larger_than_caches_are_filled(lost, monkeypatch):
+    """From any place on, and not beyond."""
+    monkeypatch.setattr("netspec.backends.cpu.elementwise.PAST_CACHES", 1000)
+    whole = np.zeros((2, 300_000), np.float32)
+    CpuOps().fill(whole.reshape(-1)[lost:-5], 1.5)
+    assert (whole.reshape(-1)[lost:-5] == 1.5).all()
+    assert not whole.reshape(-1)[:lost].any()
+    assert not whole.reshape(-1)[-5:].any()

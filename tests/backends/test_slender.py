@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netspec.backends.cpu import slender, threads
+from netspec.backends.cpu import combinations, dots, outer, threads
 from tests.backends.guarded import Guards
 
 rows = st.integers(1, 70)
@@ -27,61 +27,99 @@ def draw(guard: Guards, name: str, *shape: int) -> np.ndarray:
     return guard.array(name, rng.standard_normal(shape).astype(np.float32))
 
 
-def check(product, a, b, wide_b, bias, c) -> None:
-    """Against the definition, to the rounding errors of up to 2049 products in turn."""
-    wanted = a.astype(np.float64) @ wide_b.astype(np.float64)
-    if bias.size:
-        wanted += bias
-    sizes = np.abs(a) @ np.abs(wide_b) + 1
-    product(a, b, bias, c)
-    assert (np.abs(c - wanted) < 3e-6 * sizes).all()
+def check(found, products, sizes) -> None:
+    """Against the definition, to a few rounding errors of the sum of magnitudes."""
+    assert (np.abs(found - products) < 1e-6 * (sizes + 1)).all()
+
+
+def wide(*arrays: np.ndarray) -> list[np.ndarray]:
+    return [array.astype(np.float64) for array in arrays]
+
+
+@pytest.fixture(params=["caches", "small caches"])
+def guards(request, monkeypatch: pytest.MonkeyPatch) -> list[Guards]:
+    """Scratch comes from the newest of the guards; small caches hold few values."""
+    every = [Guards()]
+    if request.param == "small caches":
+        monkeypatch.setattr(dots, "HELD", 1 << 13)
+        monkeypatch.setattr(combinations, "HELD", 1 << 11)
+        monkeypatch.setattr(outer, "PACKED", 1 << 10)
+    monkeypatch.setattr(
+        "netspec.backends.cpu.threads.buffer",
+        lambda name, size: every[-1].scratch()(name, size),
+    )
+    return every
 
 
 @quick
 @given(n=rows, k=lengths, m=lengths, biased=st.booleans())
-def test_sums_of_products(n, k, m, biased) -> None:
-    guard = Guards()
+def test_sums_of_products(n, k, m, biased, guards) -> None:
+    guards.append(guard := Guards())
     a, b = draw(guard, "a", n, k), draw(guard, "b", m, k)
     bias = draw(guard, "bias", m if biased else 0)
-    c = draw(guard, "c", n, m)
-    check(slender.sums_of_products, a, b, b.T, bias, c)
+    c = guard.array("c", np.full((n, m), np.nan, np.float32))
+    dots.sums_of_products(a, b, bias, c)
+    left, right = wide(a, b)
+    sizes = np.abs(left) @ np.abs(right.T)
+    check(c, left @ right.T + (bias if biased else 0), sizes)
     assert guard.broken() == []
 
 
 @quick
-@given(n=rows, k=lengths, m=lengths, biased=st.booleans(), turned=st.booleans())
-def test_combinations(n, k, m, biased, turned) -> None:
-    guard = Guards()
-    a = draw(guard, "a", k, n).T if turned else draw(guard, "a", n, k)
-    b = draw(guard, "b", k, m)
+@given(n=rows, k=lengths, m=lengths, biased=st.booleans())
+def test_combinations(n, k, m, biased, guards) -> None:
+    guards.append(guard := Guards())
+    a, b = draw(guard, "a", n, k), draw(guard, "b", k, m)
     bias = draw(guard, "bias", m if biased else 0)
-    c = draw(guard, "c", n, m)
-    check(slender.combinations, a, b, b, bias, c)
+    c = guard.array("c", np.full((n, m), np.nan, np.float32))
+    combinations.combinations(a, b, bias, c)
+    left, right = wide(a, b)
+    check(c, left @ right + (bias if biased else 0), np.abs(left) @ np.abs(right))
     assert guard.broken() == []
 
 
 @quick
-@given(n=rows, k=lengths, m=lengths, turned=st.booleans())
-def test_sums_are_complete_before_they_are_added(n, k, m, turned) -> None:
-    guard = Guards()
-    a = draw(guard, "a", k, n).T if turned else draw(guard, "a", n, k)
-    b, c = draw(guard, "b", k, m), draw(guard, "c", n, m)
-    sums = np.empty_like(c)
-    slender.combinations(a, b, np.zeros(0, np.float32), sums)
-    wanted = c + sums
-    slender.add_combinations(a, b, c)
-    np.testing.assert_array_equal(c, wanted)
+@given(n=rows, k=lengths, m=lengths)
+def test_outer_products(n, k, m, guards) -> None:
+    """The whole sum is made alone, and then added once."""
+    guards.append(guard := Guards())
+    a, b, before = (
+        draw(guard, "a", n, m),
+        draw(guard, "b", n, k),
+        draw(guard, "c", m, k),
+    )
+    alone, c = guard.array("alone", np.zeros_like(before)), before.copy()
+    outer.add_outer_products(a, b, alone)
+    outer.add_outer_products(a, b, c)
+    left, right = wide(a, b)
+    check(alone, left.T @ right, np.abs(left.T) @ np.abs(right))
+    assert (c == before + alone).all()
     assert guard.broken() == []
 
 
-@pytest.mark.parametrize("product", [slender.sums_of_products, slender.combinations])
-def test_threads_do_not_show(product, monkeypatch) -> None:
+def test_weights_that_are_no_numbers_stay_theirs() -> None:
+    """What stands for rows and columns that lack does not reach the others."""
+    rng = np.random.default_rng(2)
+    a, b = rng.standard_normal((5, 37)), rng.standard_normal((37, 45))
+    a, b = a.astype(np.float32), b.astype(np.float32)
+    b[36, 44] = np.inf
+    c, turned = np.empty((2, 5, 45), np.float32)
+    combinations.combinations(a, b, np.zeros(0, np.float32), c)
+    dots.sums_of_products(a, np.ascontiguousarray(b.T), np.zeros(0, np.float32), turned)
+    for found in (c, turned):
+        assert np.isfinite(found[:, :44]).all()
+        assert np.isinf(found[:, 44]).all()
+
+
+def test_threads_do_not_show(monkeypatch) -> None:
     guard, found = Guards(), []
     a, b = draw(guard, "a", 33, 3000), draw(guard, "b", 3000, 3000)
+    none = np.zeros(0, np.float32)
     for number in (1, 2, 5):
         monkeypatch.setattr(threads, "_count", number)
-        c = np.full((33, 3000), np.nan, np.float32)
-        product(a, b, np.zeros(0, np.float32), c)
-        found.append(c)
-    assert np.array_equal(found[0], found[1])
-    assert np.array_equal(found[0], found[2])
+        c, d, e = (np.zeros((33, 3000), np.float32) for _ in range(3))
+        dots.sums_of_products(a, b, none, c)
+        combinations.combinations(a, b, none, d)
+        outer.add_outer_products(b[:, :33].copy(), b, e)
+        found.append((c.tobytes(), d.tobytes(), e.tobytes()))
+    assert found[0] == found[1] == found[2]

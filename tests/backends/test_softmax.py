@@ -78,6 +78,7 @@ def test_loss_and_its_gradient(ignore, divisor):
 )
 def test_first_bad_label(labels, ignore, at):
     assert OPS.first_bad_label(np.array(labels), 4, ignore) == at
+    assert CpuOps().first_bad_label(np.float32(labels), 4, ignore) == at
 
 
 @pytest.mark.parametrize("top_k", [1, 3])
@@ -101,3 +102,29 @@ def test_the_cpu_agrees_in_float32():
     CpuOps().softmax(x, found, AXIS)
     OPS.softmax(x, expected, AXIS)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("classes", [1, 10, 37, 1000])
+@pytest.mark.parametrize("ignore", [None, 0])
+@pytest.mark.parametrize("divisor", [None, 7.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_rows_on_the_cpu(classes, ignore, divisor, smoothing):
+    rng = np.random.default_rng(classes)
+    axis = AxisSplit(41, classes, 1)
+    x = np.float32(rng.standard_normal((41, classes)) * 20)
+    x[7], x[8, 0] = -np.inf, np.nan
+    x[9], x[10, 0] = -200, np.inf
+    labels = np.float32(rng.integers(0, classes, 41))
+    dloss, results = np.float32([1.3]), []
+    for ops in (OPS, CpuOps()):
+        prob, dx, loss = np.empty_like(x), np.empty_like(x), np.empty((), np.float32)
+        finite = np.where(np.isfinite(x), x, 1)
+        ops.softmax_loss(finite, labels, prob, loss, axis, ignore, divisor, smoothing)
+        ops.softmax_loss_backward(
+            prob, labels, dloss, dx, axis, ignore, divisor, smoothing
+        )
+        every = np.empty_like(x)
+        ops.softmax(x, every, axis)
+        results.append((prob, loss, dx, every))
+    for found, wanted in zip(*results[::-1], strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=2e-6, atol=1e-7)

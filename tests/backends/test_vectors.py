@@ -17,10 +17,12 @@ TARGETS = {
 }
 PROGRAM = """
 import sys
+import numpy as np
 from netspec.backends.cpu import CpuOps
 from netspec.backends.cpu.vectors import WIDTH
 from netspec.backends.numpy_ops import NumpyOps
-from tests.backends import test_convolution, test_winograd
+from tests.backends import test_convolution, test_inner_product, test_lrn
+from tests.backends import test_pooling, test_windows, test_winograd
 
 assert WIDTH == int(sys.argv[1]), WIDTH
 for cases, names in (
@@ -33,6 +35,13 @@ for cases, names in (
         for key, value in found.items():
             error = abs(value - wanted[key]).max() / abs(wanted[key]).max()
             assert error < test_winograd.TOLERANCE, (name, key, error)
+for name in ("2x2_pad", "3x3_by_1", "3x3_by_2", "3x3_by_2_pad"):
+    g = test_pooling.CASES[name]
+    found, wanted = (test_windows.pooled(ops, g) for ops in (CpuOps(), NumpyOps()))
+    for key, value in found.items():
+        assert test_windows.same_bits(value, wanted[key]), (name, key)
+test_inner_product.test_against_einsum((37, 83, 45), CpuOps(), np.float32, False)
+test_lrn.test_against_loops("across", test_lrn.WINDOWS["strong"], CpuOps(), np.float32)
 """
 
 

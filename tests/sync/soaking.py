@@ -13,14 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from netspec.solver.files import newest_first
+from netspec.solver.files import best_states, newest_first
 from netspec.solver.snapshot import read_snapshot
 
 from .running import PATIENCE, command, digest, environment, is_alive, make_files, run
 
 _LATE = 1.5  # seconds in which ranks end that were only being born at the kill
 LENGTH = 100  # iterations of a run
-SETTINGS = "snapshot: 2 snapshot_keep: 3 test_interval: 40 max_iter: "
+SETTINGS = (
+    'snapshot: 2 snapshot_keep: 3 test_interval: 10 snapshot_best: "loss" max_iter: '
+)
 
 
 @dataclass
@@ -123,8 +125,11 @@ def _see_end(family: list[int]) -> None:
 
 
 def _check_newest(folder: Path) -> bool:
-    """The newest snapshot, if there is one, is whole."""
-    newest = next(newest_first(str(folder / "snap" / "t")), None)
+    """The newest snapshot, if there is one, is whole, and so is the best one."""
+    prefix = str(folder / "snap" / "t")
+    for best in best_states(prefix):
+        read_snapshot(best)
+    newest = next(newest_first(prefix), None)
     if newest is None:
         return False
     read_snapshot(newest)

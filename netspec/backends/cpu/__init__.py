@@ -10,12 +10,14 @@ from netspec.backends.cpu.elementwise import CpuElementwiseOps
 from netspec.backends.cpu.inner_product import CpuInnerProductOps
 from netspec.backends.cpu.interpolation import CpuInterpolationOps
 from netspec.backends.cpu.lrn import CpuLrnOps
+from netspec.backends.cpu.memory import CpuMemoryOps
 from netspec.backends.cpu.pooling import CpuPoolingOps
 from netspec.backends.cpu.prelu import CpuPReluOps
 from netspec.backends.cpu.reduction import CpuReductionOps
 from netspec.backends.cpu.regions import CpuRegionOps
 from netspec.backends.cpu.relatives import CpuRelativesOps
 from netspec.backends.cpu.selection import CpuSelectionOps
+from netspec.backends.cpu.softmax import CpuSoftmaxOps
 from netspec.backends.cpu.stochastic_pooling import CpuStochasticPoolingOps
 from netspec.backends.cpu.update import CpuUpdateOps
 from netspec.backends.numpy_ops import NumpyOps
@@ -37,7 +39,9 @@ class CpuOps(
     CpuPReluOps,
     CpuReductionOps,
     CpuSelectionOps,
+    CpuSoftmaxOps,
     CpuUpdateOps,
+    CpuMemoryOps,
     NumpyOps,
 ):
     """float32 compiled; other float types by the reference.

@@ -68,8 +68,8 @@ class CpuBatchNormOps(BatchNormOps):
             super().batch_norm(x, mean, variance, eps, y, copy)
             return
         inverse = inverse_deviation(variance, eps).astype(np.float32)
-        second = y if copy is None else copy
-        _spread(_normalise, by_channel(x), mean, inverse, *map(by_channel, (y, second)))
+        second = None if copy is None else by_channel(copy)
+        _spread(_normalise, by_channel(x), mean, inverse, by_channel(y), second)
 
     def batch_norm_backward(
         self,
@@ -103,8 +103,8 @@ class CpuBatchNormOps(BatchNormOps):
             super().batch_norm_backward_stored(variance, eps, dy, dx)
             return
         inverse = inverse_deviation(variance, eps).astype(np.float32)
-        zero, out = np.zeros_like(inverse), by_channel(dx)
-        _spread(_normalise, by_channel(dy), zero, inverse, out, out)
+        zero = np.zeros_like(inverse)
+        _spread(_normalise, by_channel(dy), zero, inverse, by_channel(dx), None)
 
 
 @njit(cache=True, nogil=True)
@@ -114,12 +114,14 @@ def _normalise(counter, tasks, workspace, group, x, mean, inverse, y, copy):  # 
     while task < tasks:
         for thing in range(task * group, min((task + 1) * group, batch * channels)):
             n, c = thing // channels, thing % channels
-            source, out, second = x[n, c], y[n, c], copy[n, c]
+            source, out = x[n, c], y[n, c]
             centre, factor = mean[c], inverse[c]
             for i in range(inner):
-                value = (source[i] - centre) * factor
-                out[i] = value
-                second[i] = value
+                out[i] = (source[i] - centre) * factor
+            if copy is not None:
+                second = copy[n, c]
+                for i in range(inner):
+                    second[i] = out[i]
         task = claim(counter)
 
 

@@ -44,11 +44,16 @@ class CpuConvolutionOps(ConvolutionOps):
         if not _compiled(geo, x, w, y):
             super().convolution_forward(x, w, b, y, geo, after)
             return
-        algorithm = self._algorithm(geo)
+        # Also where a batch has become so small that it would not be chosen any more.
+        algorithm = winograd if after and after.pool else self._algorithm(geo)
         algorithm.forward(x, w, y, geo, finish(geo.filters, b, after))
 
     def pools_convolution(
-        self, geo: ConvolutionGeometry, pooling: PoolingGeometry, dtype: str
+        self,
+        geo: ConvolutionGeometry,
+        pooling: PoolingGeometry,
+        dtype: str,
+        placed: bool = False,
     ) -> bool:
         """See :meth:`ConvolutionOps.pools_convolution`: Winograd's tiles are 4 × 4."""
         window = (pooling.kernel, pooling.stride, pooling.pad)

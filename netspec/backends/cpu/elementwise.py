@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from netspec.backends.cpu.memory import PAST_CACHES, fill_past_caches
 from netspec.backends.cpu.philox import WORD, philox
 from netspec.backends.cpu.threads import claim, share
 from netspec.backends.reference.elementwise import ElementwiseOps, drop_below
@@ -99,6 +100,13 @@ class CpuElementwiseOps(ElementwiseOps):
             dy, dx = flat
             scale = np.float32(1 / (1 - ratio))
             by_chunks(_masked, dy, unless_same(dx, dy), mask.reshape(-1), scale)
+
+    def fill(self, y: Array, value: float) -> None:
+        """See :meth:`ElementwiseOps.fill`."""
+        if y.size < PAST_CACHES or as_vectors(y) is None:
+            super().fill(y, value)
+        else:
+            fill_past_caches(y, value)
 
     def add(self, a: Array, b: Array, y: Array) -> None:
         """See :meth:`ElementwiseOps.add`."""

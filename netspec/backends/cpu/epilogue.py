@@ -18,6 +18,7 @@ TERMS = 5  # numbers of each filter
 BIAS, MEAN, INVERSE, SCALE, SHIFT = range(TERMS)
 NOTHING = np.empty(0, np.float32)
 NEUTRAL = (0.0, 0.0, 1.0, 1.0, -0.0)  # x - 0, x · 1 and x + -0 are x, to the bit
+NO_PLACES = np.empty((0, 0, 0, 0), np.uint8)
 
 
 class Finish(NamedTuple):
@@ -29,12 +30,14 @@ class Finish(NamedTuple):
         scaled: whether any but the bias matters.
         floor: what is less becomes that; -inf: nothing.
         pool: whether the largest of 2 × 2 positions is stored alone.
+        places: get the place of each of these, unless there are none.
     """
 
     terms: Array
     scaled: bool
     floor: np.float32
     pool: bool
+    places: Array
 
 
 def finish(filters: int, bias: Array | None, after: Epilogue | None = None) -> Finish:
@@ -45,7 +48,9 @@ def finish(filters: int, bias: Array | None, after: Epilogue | None = None) -> F
     _fill(terms, *(NOTHING if each is None else each for each in given), after.eps)
     is_affine = after.scale is not None or after.shift is not None
     floor = np.float32(0 if after.relu else -np.inf)
-    return Finish(terms, is_affine or after.mean is not None, floor, after.pool)
+    places = NO_PLACES if after.places is None else after.places
+    is_scaled = is_affine or after.mean is not None
+    return Finish(terms, is_scaled, floor, after.pool, places)
 
 
 @njit(nogil=True, cache=True)

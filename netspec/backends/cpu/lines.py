@@ -36,6 +36,13 @@ def add(emit: Emitter, source: Value, target: Value, step: Value, count: Value) 
         emit.store_one(target, at, total)
 
 
+@emitted(_ADDRESS, _ADDRESS, _COUNT, apart=True)
+def copy_to_bytes(emit: Emitter, source: Value, target: Value, count: Value) -> None:
+    """target[i] = source[i], of bytes: whole numbers from 0 to 255."""
+    with emit.loop(count) as i:
+        emit.store_byte(target, i, emit.number(source, i))
+
+
 @emitted(_ADDRESS, _COUNT, apart=True)
 def clear(emit: Emitter, target: Value, count: Value) -> None:
     """target[i] = 0."""

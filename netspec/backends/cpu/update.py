@@ -16,6 +16,7 @@ from netspec.backends.reference.update import PIECE, Steps, UpdateOps
 from netspec.compiled import njit
 
 Array = Any
+SUMS = 256  # of a piece, side by side in vectors
 _kernel = njit(cache=True, nogil=True, error_model="numpy")
 
 
@@ -23,23 +24,31 @@ _kernel = njit(cache=True, nogil=True, error_model="numpy")
 def _stepped(w, gradient, scale, l2, l1):  # type: ignore[no-untyped-def]
     """g = scale · gradient + l2 · W + l1 · sign(W), each term only where it acts."""
     g = gradient * scale
-    if l2 != 0:
-        g = g + l2 * w
-    if l1 != 0:
-        if w > 0:
-            g = g + l1
-        elif w < 0:
-            g = g - l1
-    return g
+    g = g + l2 * w if l2 != 0 else g
+    g = g + l1 if (l1 != 0) & (w > 0) else g
+    return g - l1 if (l1 != 0) & (w < 0) else g
 
 
 @_kernel
-def _sgd(counter, tasks, workspace, pieces, rows, scale, w, d, v, momentum):  # type: ignore[no-untyped-def]
+def _sgd(  # type: ignore[no-untyped-def]
+    counter,
+    tasks,
+    workspace,
+    pieces,
+    rows,
+    scale,
+    weights,
+    gradients,
+    velocities,
+    momentum,
+):
     task = claim(counter)
     while task < tasks:
         start, stop, segment = pieces[task]
         rate, l2, l1 = rows[segment]
-        for i in range(start, stop):
+        part = slice(start, stop)
+        w, d, v = weights[part], gradients[part], velocities[part]
+        for i in range(w.size):
             g = _stepped(w[i], d[i], scale, l2, l1)
             v[i] = momentum * v[i] + rate * g
             w[i] -= v[i]
@@ -48,13 +57,25 @@ def _sgd(counter, tasks, workspace, pieces, rows, scale, w, d, v, momentum):  # 
 
 @_kernel
 def _nesterov(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, pieces, rows, scale, w, d, v, momentum, ahead
+    counter,
+    tasks,
+    workspace,
+    pieces,
+    rows,
+    scale,
+    weights,
+    gradients,
+    velocities,
+    momentum,
+    ahead,
 ):
     task = claim(counter)
     while task < tasks:
         start, stop, segment = pieces[task]
         rate, l2, l1 = rows[segment]
-        for i in range(start, stop):
+        part = slice(start, stop)
+        w, d, v = weights[part], gradients[part], velocities[part]
+        for i in range(w.size):
             g = _stepped(w[i], d[i], scale, l2, l1)
             before = momentum * v[i]
             v[i] = before + rate * g
@@ -63,12 +84,16 @@ def _nesterov(  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _adagrad(counter, tasks, workspace, pieces, rows, scale, w, d, h, delta):  # type: ignore[no-untyped-def]
+def _adagrad(  # type: ignore[no-untyped-def]
+    counter, tasks, workspace, pieces, rows, scale, weights, gradients, squares, delta
+):
     task = claim(counter)
     while task < tasks:
         start, stop, segment = pieces[task]
         rate, l2, l1 = rows[segment]
-        for i in range(start, stop):
+        part = slice(start, stop)
+        w, d, h = weights[part], gradients[part], squares[part]
+        for i in range(w.size):
             g = _stepped(w[i], d[i], scale, l2, l1)
             h[i] += g * g
             w[i] -= rate * (g / (np.sqrt(h[i]) + delta))
@@ -77,13 +102,26 @@ def _adagrad(counter, tasks, workspace, pieces, rows, scale, w, d, h, delta):  #
 
 @_kernel
 def _rmsprop(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, pieces, rows, scale, w, d, h, decay, rest, delta
+    counter,
+    tasks,
+    workspace,
+    pieces,
+    rows,
+    scale,
+    weights,
+    gradients,
+    squares,
+    decay,
+    rest,
+    delta,
 ):
     task = claim(counter)
     while task < tasks:
         start, stop, segment = pieces[task]
         rate, l2, l1 = rows[segment]
-        for i in range(start, stop):
+        part = slice(start, stop)
+        w, d, h = weights[part], gradients[part], squares[part]
+        for i in range(w.size):
             g = _stepped(w[i], d[i], scale, l2, l1)
             h[i] = decay * h[i] + rest * (g * g)
             w[i] -= rate * (g / (np.sqrt(h[i]) + delta))
@@ -92,13 +130,27 @@ def _rmsprop(  # type: ignore[no-untyped-def]
 
 @_kernel
 def _adadelta(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, pieces, rows, scale, w, d, h, u, momentum, rest, delta
+    counter,
+    tasks,
+    workspace,
+    pieces,
+    rows,
+    scale,
+    weights,
+    gradients,
+    squares,
+    updates,
+    momentum,
+    rest,
+    delta,
 ):
     task = claim(counter)
     while task < tasks:
         start, stop, segment = pieces[task]
         rate, l2, l1 = rows[segment]
-        for i in range(start, stop):
+        part = slice(start, stop)
+        w, d, h, u = weights[part], gradients[part], squares[part], updates[part]
+        for i in range(w.size):
             g = _stepped(w[i], d[i], scale, l2, l1)
             h[i] = momentum * h[i] + rest * (g * g)
             update = g * np.sqrt((u[i] + delta) / (h[i] + delta))
@@ -109,13 +161,29 @@ def _adadelta(  # type: ignore[no-untyped-def]
 
 @_kernel
 def _adam(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, pieces, rows, scale, w, d, m, h, m1, r1, m2, r2, delta
+    counter,
+    tasks,
+    workspace,
+    pieces,
+    rows,
+    scale,
+    weights,
+    gradients,
+    means,
+    squares,
+    m1,
+    r1,
+    m2,
+    r2,
+    delta,
 ):
     task = claim(counter)
     while task < tasks:
         start, stop, segment = pieces[task]
         rate, l2, l1 = rows[segment]
-        for i in range(start, stop):
+        part = slice(start, stop)
+        w, d, m, h = weights[part], gradients[part], means[part], squares[part]
+        for i in range(w.size):
             g = _stepped(w[i], d[i], scale, l2, l1)
             m[i] = m1 * m[i] + r1 * g
             h[i] = m2 * h[i] + r2 * (g * g)
@@ -125,13 +193,29 @@ def _adam(  # type: ignore[no-untyped-def]
 
 @_kernel
 def _adamw(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, pieces, rows, scale, w, d, m, h, m1, r1, m2, r2, delta
+    counter,
+    tasks,
+    workspace,
+    pieces,
+    rows,
+    scale,
+    weights,
+    gradients,
+    means,
+    squares,
+    m1,
+    r1,
+    m2,
+    r2,
+    delta,
 ):
     task = claim(counter)
     while task < tasks:
         start, stop, segment = pieces[task]
         rate, l2, l1 = rows[segment]
-        for i in range(start, stop):
+        part = slice(start, stop)
+        w, d, m, h = weights[part], gradients[part], means[part], squares[part]
+        for i in range(w.size):
             g = d[i] * scale
             m[i] = m1 * m[i] + r1 * g
             h[i] = m2 * h[i] + r2 * (g * g)
@@ -147,21 +231,30 @@ def _adamw(  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _average(counter, tasks, workspace, average, w, rest):  # type: ignore[no-untyped-def]
+def _average(counter, tasks, workspace, averages, weights, rest):  # type: ignore[no-untyped-def]
     task = claim(counter)
     while task < tasks:
-        for i in range(task * PIECE, min((task + 1) * PIECE, len(w))):
+        part = slice(task * PIECE, (task + 1) * PIECE)
+        average, w = averages[part], weights[part]
+        for i in range(w.size):
             average[i] += rest * (w[i] - average[i])
         task = claim(counter)
 
 
 @_kernel
 def _squares(counter, tasks, workspace, x, sums):  # type: ignore[no-untyped-def]
+    """SUMS partial sums, each of every SUMS-th element: the same on any machine."""
     task = claim(counter)
     while task < tasks:
+        stop = min((task + 1) * PIECE, x.size)
+        partial = np.zeros(SUMS)
+        for start in range(task * PIECE, stop, SUMS):
+            values = x[start : min(start + SUMS, stop)]
+            for i in range(values.size):
+                partial[i] += np.float64(values[i]) * np.float64(values[i])
         total = 0.0
-        for i in range(task * PIECE, min((task + 1) * PIECE, len(x))):
-            total += np.float64(x[i]) * np.float64(x[i])
+        for i in range(SUMS):
+            total += partial[i]
         sums[task] = total
         task = claim(counter)
 
@@ -170,9 +263,11 @@ def _squares(counter, tasks, workspace, x, sums):  # type: ignore[no-untyped-def
 def _finite(counter, tasks, workspace, x, fine):  # type: ignore[no-untyped-def]
     task = claim(counter)
     while task < tasks:
-        for i in range(task * PIECE, min((task + 1) * PIECE, len(x))):
-            if not np.isfinite(x[i]):
-                fine[task] = False
+        values = x[task * PIECE : (task + 1) * PIECE]
+        good = 0
+        for i in range(values.size):
+            good += values[i] - values[i] == 0
+        fine[task] = good == values.size
         task = claim(counter)
 
 

@@ -78,9 +78,13 @@ class Vector:
         below = self.builder.fcmp_ordered("<", self.value, floor.value)
         return self._new(self.builder.select(below, floor.value, self.value))
 
+    def exceeds(self, other: Vector) -> Value:
+        """A mask of the lanes where it is greater; a NaN is not."""
+        return self.builder.fcmp_ordered(">", self.value, other.value)
+
     def or_greater(self, other: Vector) -> Vector:
         """*other* in the lanes where it is greater; a NaN is not."""
-        above = self.builder.fcmp_ordered(">", other.value, self.value)
+        above = other.exceeds(self)
         return self._new(self.builder.select(above, other.value, self.value))
 
     def _new(self, value: Value) -> Vector:
@@ -176,6 +180,12 @@ class Emitter:
         how = (1, 3, 1) if write else (0, 2, 1)  # write or read, cache, data
         self.builder.call(function, [place, *(ir.Constant(bits, n) for n in how)])
 
+    def store_byte(self, address: Value, offset: Value, value: Value) -> None:
+        """A float without a fraction, from 0 to 255, to memory as one byte."""
+        byte = ir.IntType(8)
+        place = self.builder.inttoptr(self.add(address, offset), byte.as_pointer())
+        self.builder.store(self.builder.fptoui(value, byte), place, align=1)
+
     def float(self, value: float) -> Value:
         """A float as a value."""
         return ir.Constant(FLOAT, float(value))
@@ -193,6 +203,10 @@ class Emitter:
     def zero(self) -> Vector:
         """Zeros."""
         return self._vector(ir.Constant(VECTOR, [0.0] * WIDTH))
+
+    def chosen(self, mask: Value, this: Vector, other: Vector) -> Vector:
+        """*this* in the lanes of a mask, *other* in the rest."""
+        return self._vector(self.builder.select(mask, this.value, other.value))
 
     def register(self, vector: Vector) -> Value:
         """A variable that keeps a vector from one round of a loop to the next."""
@@ -260,6 +274,11 @@ class Emitter:
         """Lanes of a and b in turn, in two vectors."""
         return [self._vector(v) for v in self._zip(a.value, b.value)]
 
+    def in_turn(self, a: Vector, b: Vector) -> list[Vector]:
+        """The reverse of :meth:`alternate`: lanes 0, 2 ... of both, then the others."""
+        turns = [list(range(first, 2 * WIDTH, 2)) for first in (0, 1)]
+        return [self._vector(self._shuffle(a.value, b.value, turn)) for turn in turns]
+
     def transpose(self, vectors: Sequence[Vector]) -> list[Vector]:
         """WIDTH vectors as the rows of a square; its columns."""
         rows = [v.value for v in vectors]
@@ -268,6 +287,15 @@ class Emitter:
             pairs = [self._zip(rows[i], rows[i + half]) for i in range(half)]
             rows = [v for pair in pairs for v in pair]
         return [self._vector(v) for v in rows]
+
+    def sums(self, vectors: Sequence[Vector]) -> Vector:
+        """The sums of the lanes of WIDTH vectors, in their order."""
+        while len(vectors) > 1:
+            half = len(vectors) // 2
+            pairs = zip(vectors[:half], vectors[half:], strict=True)
+            halves = [self.alternate(*pair) for pair in pairs]
+            vectors = [low + high for low, high in halves]
+        return vectors[0]
 
     def _zip(self, a: Value, b: Value) -> tuple[Value, Value]:
         """Lanes of a and b in turn: the vector of the first halves, of the second."""

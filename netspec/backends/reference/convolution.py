@@ -54,9 +54,17 @@ class ConvolutionOps:
             self._finish(y, after)
 
     def pools_convolution(
-        self, geo: ConvolutionGeometry, pooling: PoolingGeometry, dtype: str
+        self,
+        geo: ConvolutionGeometry,
+        pooling: PoolingGeometry,
+        dtype: str,
+        placed: bool = False,
     ) -> bool:
-        """Whether a convolution may be asked for this maximum pooling as well."""
+        """Whether a convolution may be asked for this maximum pooling as well.
+
+        Args:
+            placed: and for the places of the maxima.
+        """
         return False
 
     def _finish(self, y: Array, after: Epilogue) -> None:

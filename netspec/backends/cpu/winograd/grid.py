@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.backends.cpu.lines import address, clear, copy, span
+from netspec.backends.cpu.lines import address, clear, copy, copy_to_bytes, span
 from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES
 from netspec.backends.cpu.winograd.formulas import TAPS, TILE
 from netspec.compiled import njit
@@ -109,3 +109,13 @@ def store_block(block, pitch, size, plane, row, column, tiles):  # type: ignore[
     for r in range(min(size, plane.shape[0] - top)):
         target = address(plane[top + r], left)
         copy((block + r * pitch * FLOAT_BYTES, 1, target, columns))
+
+
+@njit(inline="always")
+def store_places(block, pitch, size, plane, row, column, tiles):  # type: ignore[no-untyped-def]
+    """The same, to an image of bytes."""
+    top, left = size * row, size * column
+    columns = min(size * tiles, plane.shape[1] - left)
+    for r in range(min(size, plane.shape[0] - top)):
+        target = plane[top + r].ctypes.data + left
+        copy_to_bytes((block + r * pitch * FLOAT_BYTES, target, columns))

@@ -24,8 +24,10 @@ from netspec.backends.cpu.winograd.grid import (
     panels,
     place,
     store_block,
+    store_places,
 )
 from netspec.backends.cpu.winograd.transforms import (
+    PLACES,
     PLANES,
     STRIP,
     copy_panels,
@@ -211,8 +213,11 @@ def _finish(m, y, finish, first, some, low, filters, g):  # type: ignore[no-unty
             number = g.first_filter + low + k
             terms = address(finish.terms, number * TERMS)
             scaled, floor, pool = finish.scaled, finish.floor, finish.pool
-            outputs_by_tile((products, stride, terms, scaled, floor, pool, block))
-            _store(block, y, (first + p) * LANES, number, pool, g)
+            placed = finish.places.size > 0
+            outputs_by_tile(
+                (products, stride, terms, scaled, floor, pool, placed, block)
+            )
+            _store(block, y, finish.places, (first + p) * LANES, number, pool, g)
 
 
 @njit(inline="always")
@@ -223,7 +228,7 @@ def _rooms(filters, some):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _store(block, y, start, k, pool, g):  # type: ignore[no-untyped-def]
+def _store(block, y, places, start, k, pool, g):  # type: ignore[no-untyped-def]
     """The pixels of the panel from tile *start* on, to their images."""
     size = TILE // 2 if pool else TILE
     stop = min(g.tiles, start + LANES)
@@ -233,4 +238,7 @@ def _store(block, y, start, k, pool, g):  # type: ignore[no-untyped-def]
         side = min(g.wide - column, stop - tile)
         pixels = block + size * (tile - start) * FLOAT_BYTES
         store_block(pixels, STRIP, size, y[n, k], row, column, side)
+        if places.size > 0:
+            numbers = pixels + PLACES * FLOAT_BYTES
+            store_places(numbers, STRIP, size, places[n, k], row, column, side)
         tile += side

@@ -28,6 +28,7 @@ from netspec.backends.reference.pooling import LOWEST
 PLANES = SPAN * SPAN
 VECTORS = LANES // WIDTH
 STRIP = TILE * LANES + 2 * WIDTH  # a line of the pixels of a panel's tiles, padded
+PLACES = TILE // 2 * STRIP  # from pooled pixels to their places
 
 Formula = Callable[[Numbers], Numbers]
 _ADDRESS, _COUNT = types.uintp, types.intp
@@ -67,7 +68,7 @@ def _columns_of_tiles(emit: Emitter, lines: Value, at: Value) -> list[Vector]:
     return columns
 
 
-@emitted(_ADDRESS, _COUNT, _ADDRESS, _FLAG, _FLOAT, _FLAG, _ADDRESS, apart=True)
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _FLAG, _FLOAT, _FLAG, _FLAG, _ADDRESS, apart=True)
 def outputs_by_tile(
     emit: Emitter,
     m: Value,
@@ -76,13 +77,15 @@ def outputs_by_tile(
     scaled: Value,
     floor: Value,
     pool: Value,
+    placed: Value,
     block: Value,
 ) -> None:
     """Aᵀ m A of a panel of tiles, finished, as lines of pixels.
 
     Args: the products and the distance of their planes; a filter's terms, and the rest
     of :class:`~netspec.backends.cpu.epilogue.Finish`; the result, TILE lines STRIP
-    apart, or half as many of half the pixels where *pool*.
+    apart, or half as many of half the pixels where *pool*, and where *placed* as many
+    of their places.
     """
     least = emit.splat(floor)
     with emit.loop(emit.index(VECTORS)) as v:
@@ -96,8 +99,11 @@ def outputs_by_tile(
             for pixels in _scaled(emit, terms, scaled, rows)
         ]
         with emit.builder.if_else(pool) as (then, otherwise):
-            with then:
-                _store_pooled(emit, rows, block, at)
+            with then, emit.builder.if_else(placed) as (with_places, without):
+                with with_places:
+                    _store_pooled_and_placed(emit, rows, block, at)
+                with without:
+                    _store_pooled(emit, rows, block, at)
             with otherwise:
                 for row, pixels in enumerate(rows):
                     for i, part in enumerate(emit.interleave(pixels)):
@@ -123,16 +129,50 @@ def _scaled(
 
 def _store_pooled(emit: Emitter, rows: list[Numbers], block: Value, at: Value) -> None:
     """The largest of each 2 × 2 pixels, row by row of the two."""
-    for i in range(0, TILE, 2):
+    for row, windows in enumerate(_windows(rows)):
         largest = []
-        for j in range(0, TILE, 2):
+        for window in windows:
             best = emit.splat(emit.float(LOWEST))
-            for pixel in (*rows[i][j : j + 2], *rows[i + 1][j : j + 2]):
+            for pixel in window:
                 best = best.or_greater(pixel)
             largest.append(best)
-        for k, part in enumerate(emit.alternate(*largest)):
-            place = emit.add(emit.mul(at, TILE // 2), i // 2 * STRIP + k * WIDTH)
-            emit.store(block, place, part)
+        _store_half(emit, largest, block, at, row * STRIP)
+
+
+def _store_pooled_and_placed(
+    emit: Emitter, rows: list[Numbers], block: Value, at: Value
+) -> None:
+    """The same, and the number of each in its window; of equals, the first's."""
+    for row, windows in enumerate(_windows(rows)):
+        largest, numbers = [], []
+        for window in windows:
+            best = emit.splat(emit.float(LOWEST))
+            number = emit.splat(emit.float(len(window)))
+            for i, pixel in enumerate(window):
+                above = pixel.exceeds(best)
+                best = emit.chosen(above, pixel, best)
+                number = emit.chosen(above, emit.splat(emit.float(i)), number)
+            largest.append(best)
+            numbers.append(number)
+        _store_half(emit, largest, block, at, row * STRIP)
+        _store_half(emit, numbers, block, at, row * STRIP + PLACES)
+
+
+def _windows(rows: list[Numbers]) -> list[list[Numbers]]:
+    """The windows of 2 × 2 pixels, whose pixels are row by row."""
+    starts = range(0, TILE, 2)
+    return [
+        [[*rows[i][j : j + 2], *rows[i + 1][j : j + 2]] for j in starts] for i in starts
+    ]
+
+
+def _store_half(
+    emit: Emitter, columns: list[Vector], block: Value, at: Value, line: int
+) -> None:
+    """Tiles of two pixels, to a line of the block."""
+    for k, part in enumerate(emit.alternate(*columns)):
+        place = emit.add(emit.mul(at, TILE // 2), line + k * WIDTH)
+        emit.store(block, place, part)
 
 
 @emitted(_ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)
