@@ -26,7 +26,7 @@ from netspec.compiled import njit
 
 Array = Any
 
-STRIP = 512  # pixels of all channels that a thread takes at once
+STRIP = 1024  # pixels of all channels that a thread takes at once, at most
 EFFORT = 20  # operations an element, roughly
 
 
@@ -99,12 +99,13 @@ def _constants(window: LrnWindow, axes: int) -> tuple[Any, ...]:
 def _across(counter, tasks, workspace, group, x, y, size, share, beta, k, _):  # type: ignore[no-untyped-def]
     batch, channels, pixels = x.shape
     strips = (pixels + STRIP - 1) // STRIP
+    strip = (pixels + strips - 1) // strips
     s_row, shrunk_row = workspace[:STRIP], workspace[STRIP : 2 * STRIP]
     task = claim(counter)
     while task < tasks:
         for thing in range(task * group, min((task + 1) * group, batch * strips)):
-            n, start = thing // strips, thing % strips * STRIP
-            stop = min(start + STRIP, pixels)
+            n, start = thing // strips, thing % strips * strip
+            stop = min(start + strip, pixels)
             if beta == BETA:
                 _normalise_strip(x[n], y[n], start, stop, size, share, k)
                 continue
@@ -135,18 +136,17 @@ def _across_backward(  # type: ignore[no-untyped-def]
 ):
     batch, channels, pixels = x.shape
     strips = (pixels + STRIP - 1) // STRIP
+    strip = (pixels + strips - 1) // strips
     s_row, shrunk_row = workspace[:STRIP], workspace[STRIP : 2 * STRIP]
     terms = workspace[2 * STRIP :]
     task = claim(counter)
     while task < tasks:
         for thing in range(task * group, min((task + 1) * group, batch * strips)):
-            n, start = thing // strips, thing % strips * STRIP
-            stop = min(start + STRIP, pixels)
+            n, start = thing // strips, thing % strips * strip
+            stop = min(start + strip, pixels)
             if beta == BETA:
-                strip = start, stop
-                _gradient_strip(
-                    x[n], dy[n], dx[n], terms, strip, size, share, k, double
-                )
+                part = start, stop
+                _gradient_strip(x[n], dy[n], dx[n], terms, part, size, share, k, double)
                 continue
             s, shrunk = s_row[: stop - start], shrunk_row[: stop - start]
             for c in range(channels):
@@ -162,11 +162,11 @@ def _across_backward(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _gradient_strip(x, dy, dx, terms, strip, size, share, k, double):  # type: ignore[no-untyped-def]
+def _gradient_strip(x, dy, dx, terms, part, size, share, k, double):  # type: ignore[no-untyped-def]
     """Some pixels of one image, (C, pixels), for beta = 3/4; *terms* has a row of STRIP
     for each channel.  A channel ends as soon as its window has begun."""
     channels, pixels = x.shape
-    start, count = strip[0], strip[1] - strip[0]
+    start, count = part[0], part[1] - part[0]
     for begun in range(channels + size // 2):
         if begun < channels:
             low, high = _window(begun, channels, size)
