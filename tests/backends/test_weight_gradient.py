@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from netspec.backends.base import ConvolutionGeometry as Geometry
 from netspec.backends.cpu import CpuOps, threads
-from netspec.backends.cpu.direct import lanes as cutting
+from netspec.backends.cpu.direct import weight_cut as cutting
 from netspec.backends.numpy_ops import NumpyOps
 from tests.backends.convolution_cases import CASES, Arrays
 from tests.backends.test_bounds import geometries
@@ -41,12 +41,12 @@ def cut(monkeypatch):
     """Changes constants for one test."""
 
     def change(**values: int) -> None:
-        cutting.lanes.cache_clear()
+        cutting.weight_cut.cache_clear()
         for name, value in values.items():
             monkeypatch.setattr(cutting, name, value)
 
     yield change
-    cutting.lanes.cache_clear()
+    cutting.weight_cut.cache_clear()
 
 
 def gradient(ops, geo: Geometry, a: Arrays) -> np.ndarray:
@@ -107,13 +107,13 @@ def test_any_number_of_workers_gives_the_same_bits(values, cut, monkeypatch):
 @given(geometries(), st.sampled_from(list(CUTS)))
 def test_every_weight_has_one_lane(geo, which):
     before = {name: getattr(cutting, name) for name in CUTS["blocks"]}
-    cutting.lanes.cache_clear()
+    cutting.weight_cut.cache_clear()
     try:
         for name, value in CUTS[which].items():
             setattr(cutting, name, value)
-        taps = cutting.lanes(geo).taps
+        taps = cutting.weight_cut(geo).taps
     finally:
-        cutting.lanes.cache_clear()
+        cutting.weight_cut.cache_clear()
         for name, value in before.items():
             setattr(cutting, name, value)
     assert sorted(taps[taps >= 0].tolist()) == list(range(geo.taps))

@@ -2,7 +2,7 @@
 
 ``products`` is the convolution: ``cut`` says how its work is divided, ``packing``
 brings arrays into the form that products take.  Its adjoints are ``data_gradient`` and
-``weight_gradient``; most of them are sums of ``outer``, with channels side by side in
+``weight_gradient``; most of them are sums of ``tile``, with channels side by side in
 the lanes of vectors, as ``beside`` packs them.
 """
 

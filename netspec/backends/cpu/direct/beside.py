@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from numba import types
 
-from netspec.backends.cpu.direct.lanes import Box
+from netspec.backends.cpu.direct.weight_cut import Box
 from netspec.backends.cpu.lines import address, clear, copy, span
 from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, Emitter, Value, emitted
 from netspec.compiled import njit

@@ -14,10 +14,10 @@ from functools import lru_cache
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct.folding import fold_back
 from netspec.backends.cpu.direct.gathering import gather
-from netspec.backends.cpu.direct.lanes import vectors
 from netspec.backends.cpu.direct.packing import turned
 from netspec.backends.cpu.direct.products import convolve
 from netspec.backends.cpu.direct.scattering import scatter
+from netspec.backends.cpu.direct.weight_cut import vectors
 from netspec.backends.cpu.epilogue import finish
 from netspec.backends.cpu.frame import Array, frame, image, planes, positions
 from netspec.backends.cpu.threads import buffer, claim, share

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct.beside import apart, beside, lay
-from netspec.backends.cpu.direct.outer import VECTORS, add_products
 from netspec.backends.cpu.direct.phases import phases
+from netspec.backends.cpu.direct.tile import VECTORS, add_products
 from netspec.backends.cpu.frame import Array, image, macs, planes, weights
 from netspec.backends.cpu.lines import address, clear, span
 from netspec.backends.cpu.threads import buffer, claim, share
@@ -117,12 +117,13 @@ def _place(g, number, dx, region):  # type: ignore[no-untyped-def]
 def _as_it_lies(dy, place, f):  # type: ignore[no-untyped-def]
     """What a region meets of dy: the address of the first value, and the values from
     one image, filter, plane and line to the next; how many planes there are."""
-    g, n, _, d, line, _, column, _ = place
-    at = address(dy[n, g, 0, d // f.stride_d, line // f.stride_h], column // f.stride_w)
+    g, n, _, d, h, _, w, _ = place
     line = dy.shape[5]
     plane = line * dy.shape[4]
     image = plane * dy.shape[3]
+    first = (d // f.stride_d) * plane + (h // f.stride_h) * line + w // f.stride_w
     every = image * dy.shape[1] * dy.shape[2]
+    at = address(dy[n, g], first)
     return at, every, image, plane, line, dy.shape[3]
 
 

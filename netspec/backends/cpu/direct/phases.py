@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.backends.cpu.direct.lanes import even, panels_of, table
+from netspec.backends.cpu.direct.weight_cut import even, panels_of, table
 from netspec.backends.cpu.frame import Array, Frame, frame, lifted
 from netspec.backends.cpu.vectors import WIDTH
 from netspec.shapes import count

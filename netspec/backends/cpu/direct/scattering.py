@@ -17,8 +17,8 @@ import numpy as np
 
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct.beside import apart
-from netspec.backends.cpu.direct.lanes import panels_of, runs, split, table
-from netspec.backends.cpu.direct.outer import VECTORS, add_products
+from netspec.backends.cpu.direct.tile import VECTORS, add_products
+from netspec.backends.cpu.direct.weight_cut import panels_of, runs, split, table
 from netspec.backends.cpu.frame import (
     Array,
     Frame,

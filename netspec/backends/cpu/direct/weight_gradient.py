@@ -1,8 +1,8 @@
 """The gradient of weights: sums of outer products over all positions.
 
-What is multiplied is dy, as it lies, with a packed box of x; ``lanes`` says how.  Where
-the kernel is a single tap, x and dy may change places: the one of fewer channels is
-packed.
+What is multiplied is dy, as it lies, with a packed box of x; ``weight_cut`` says how.
+Where the kernel is a single tap, x and dy may change places: the one of fewer channels
+is packed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct.beside import pack, strip_size
-from netspec.backends.cpu.direct.lanes import lanes
-from netspec.backends.cpu.direct.outer import add_products
+from netspec.backends.cpu.direct.tile import add_products
+from netspec.backends.cpu.direct.weight_cut import weight_cut
 from netspec.backends.cpu.frame import Array, frame, image, macs, positions
 from netspec.backends.cpu.lines import address
 from netspec.backends.cpu.threads import buffer, claim, share
@@ -47,7 +47,7 @@ def _add(
 ) -> None:
     """*row* and *column* are from one filter's weight to the next in dw, and from one
     tap's."""
-    cut, filters = lanes(geo), geo.filters // geo.group
+    cut, filters = weight_cut(geo), geo.filters // geo.group
     blocks, wide = cut.taps.shape
     apart, own = cut.parts > 1, -(-filters // cut.filters)
     shape = cut.parts, geo.group, blocks, filters if apart else 0, wide

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.backends.cpu.direct.outer import VECTORS
+from netspec.backends.cpu.direct.tile import VECTORS
 from netspec.backends.cpu.frame import Array, Frame, frame
 from netspec.backends.cpu.vectors import ROWS, WIDTH
 from netspec.shapes import count
@@ -51,7 +51,7 @@ class Box(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lanes:
+class WeightCut:
     """The weight gradient of one geometry.
 
     A task has some channels, and all boxes and some filters, or a part of the boxes and
@@ -86,7 +86,7 @@ class Lanes:
 
 
 @lru_cache(maxsize=1024)
-def lanes(geo: ConvolutionGeometry) -> Lanes:
+def weight_cut(geo: ConvolutionGeometry) -> WeightCut:
     """The cut of one geometry."""
     f, filters = frame(geo), geo.filters // geo.group
     box = _box(geo, f)
@@ -97,7 +97,7 @@ def lanes(geo: ConvolutionGeometry) -> Lanes:
     taps = table([block.taps for block in blocks], -1)
     if parts <= 1:
         filters = even(filters, max(ROWS, SUMS // taps.shape[1]))
-    return Lanes(
+    return WeightCut(
         frame=f,
         box=box,
         boxes=boxes,
@@ -182,7 +182,7 @@ def split(vectors: int) -> Iterator[tuple[int, int]]:
 
 
 class _Block:
-    """The channels of one task in the making, panel by panel; see :class:`Lanes`."""
+    """The channels of one task in the making; see :class:`WeightCut`."""
 
     def __init__(self) -> None:
         self.panels: list[tuple[int, ...]] = []
