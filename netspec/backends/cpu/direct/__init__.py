@@ -1,10 +1,9 @@
 """Convolution as products of weights and images, straight from the definition.
 
-Only some positions are ever unfolded or packed.  ``cut`` says how the work of the
-convolution is divided, ``packing`` brings arrays into the form that products take,
-``products`` is the convolution and ``data_gradient`` its adjoint.  The gradient of
-weights is ``weight_gradient``: ``lanes`` says how it is divided, ``beside`` packs
-images for the sums of ``outer``.
+``products`` is the convolution: ``cut`` says how its work is divided, ``packing``
+brings arrays into the form that products take.  Its adjoints are ``data_gradient`` and
+``weight_gradient``; most of them are sums of ``outer``, with channels side by side in
+the lanes of vectors, as ``beside`` packs them.
 """
 
 from __future__ import annotations

@@ -156,3 +156,37 @@ def beside(
         for i, column in enumerate(emit.transpose(taken)):
             with build.if_then(build.icmp_signed("<", emit.index(i), rest)):
                 emit.store(target, emit.mul(emit.add(at, i), jump), column)
+
+
+@emitted(_ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)
+def apart(
+    emit: Emitter,
+    rows: Value,
+    step: Value,
+    count: Value,
+    target: Value,
+    jump: Value,
+    width: Value,
+) -> None:
+    """Put *width* values of each of *count* rows, *step* apart, into as many lines,
+    *jump* apart.
+
+    Called with one tuple.
+    """
+    build = emit.builder
+    blocks = emit.divide(emit.add(count, WIDTH - 1), WIDTH)
+    vectors = emit.divide(emit.add(width, WIDTH - 1), WIDTH)
+    with emit.loop(blocks) as block, emit.loop(vectors) as vector:
+        first, line = emit.mul(block, WIDTH), emit.mul(vector, WIDTH)
+        rest, last = emit.sub(count, first), emit.sub(count, 1)
+        there, taken = emit.sub(width, line), []
+        for i in range(WIDTH):
+            row = emit.add(first, i)
+            row = build.select(build.icmp_signed("<", row, last), row, last)
+            at = emit.add(emit.mul(row, step), line)
+            taken.append(emit.load_first(rows, at, there))
+        for i, column in enumerate(emit.transpose(taken)):
+            here = emit.add(line, i)
+            with build.if_then(build.icmp_signed("<", here, width)):
+                at = emit.add(emit.mul(here, jump), first)
+                emit.store_first(target, at, column, rest)

@@ -1,139 +1,96 @@
-"""The gradient of data: a convolution, or folded stretches of positions."""
+"""The gradient of data, dx = wᵀ * dy: one of several ways, chosen by geometry alone.
+
+``gathering`` and ``scattering`` are for kernels of many taps, ``folding`` for few
+channels; where there is one tap it is a product of matrices, which is a convolution
+again.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.backends.cpu.direct.cut import cut
-from netspec.backends.cpu.direct.packing import load_rows, turned
+from netspec.backends.cpu.direct.folding import fold_back
+from netspec.backends.cpu.direct.gathering import gather
+from netspec.backends.cpu.direct.lanes import vectors
+from netspec.backends.cpu.direct.packing import turned
 from netspec.backends.cpu.direct.products import convolve
+from netspec.backends.cpu.direct.scattering import scatter
 from netspec.backends.cpu.epilogue import finish
-from netspec.backends.cpu.frame import (
-    Array,
-    frame,
-    image,
-    macs,
-    positions,
-    weights,
-)
-from netspec.backends.cpu.lines import address, clear
-from netspec.backends.cpu.panels import multiply
-from netspec.backends.cpu.threads import claim, share
-from netspec.backends.cpu.unfold import fold, stage_size
-from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, ROWS, WIDTH
+from netspec.backends.cpu.frame import Array, frame, image, planes, positions
+from netspec.backends.cpu.threads import buffer, claim, share
+from netspec.backends.cpu.vectors import WIDTH
 from netspec.compiled import njit
 from netspec.shapes import count
 
-DEPTH = 256  # rows of dy multiplied at once: a panel of them fits the first cache
+Way = Callable[[Array, Array, Array, ConvolutionGeometry], None]
+
+FEW = 8  # channels up to which lines are folded
+MANY = 192  # filters from which on channels rather than positions lie in vectors
+# How much longer a vector's sums take than where two or three are made at once, and
+# than where they are not added to others.
+ALONE, ADDED = 1.25, 1.15
 
 
 def backward_data(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
     """dx = wᵀ * dy."""
-    fewer = geo.filters <= geo.channels or frame(geo).pointwise
-    if fewer and set(geo.stride) <= {1}:
-        _backward_by_convolution(dy, w, dx, geo)
-    else:
-        _backward_by_folding(dy, w, dx, geo)
+    _way(geo)(dy, w, dx, geo)
 
 
-def _backward_by_convolution(
-    dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry
-) -> None:
-    """With stride 1: convolve with every kernel turned and w transposed.
+@lru_cache(maxsize=1024)
+def _way(geo: ConvolutionGeometry) -> Way:
+    if frame(geo).pointwise:
+        return gather if geo.filters // geo.group >= MANY else _convolve
+    if count(geo.kernel) == 1 and not any(geo.pad):
+        return _skip
+    if geo.channels // geo.group <= FEW:
+        return fold_back
+    return gather if _gathers(geo) else scatter
 
-    It unfolds dy, so it pays where dy has not more channels than x.
-    """
-    reverse = ConvolutionGeometry(
-        batch=geo.batch,
-        channels=geo.filters,
-        filters=geo.channels,
-        input=geo.output,
-        kernel=geo.kernel,
-        stride=geo.stride,
-        pad=tuple(
-            d * (k - 1) - p for k, d, p in zip(geo.kernel, geo.dilation, geo.pad)
-        ),
-        dilation=geo.dilation,
-        group=geo.group,
-    )
-    nothing = finish(geo.channels, None)
+
+def _gathers(geo: ConvolutionGeometry) -> bool:
+    """Whether gathering sums fewer vectors for a line of the kernel."""
+    f, channels = frame(geo), geo.channels // geo.group
+    each = -(-channels // WIDTH)
+    gathered = geo.input[-1] * f.kernel_w / f.stride_w * each
+    scattered = f.out_w * vectors(f, channels)
+    return gathered * (ALONE if each == 1 else 1) <= scattered * ADDED
+
+
+def _convolve(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
+    """With one tap: convolve with w transposed."""
+    reverse = replace(geo, channels=geo.filters, filters=geo.channels)
     arrays = image(dy, reverse), turned(w, geo), positions(dx, reverse)
-    convolve(*arrays, nothing, reverse)
+    convolve(*arrays, finish(geo.channels, None), reverse)
 
 
-def _backward_by_folding(
-    dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry
-) -> None:
-    plan, filters = cut(geo), geo.filters // geo.group
-    spare = np.zeros((geo.group, filters, geo.taps + ROWS), np.float32)
-    spare[:, :, : geo.taps] = weights(w, geo)
-    taps = plan.channels * count(geo.kernel)
-    room = _workspace(filters, taps, plan.gradient_stretch)
-    room += stage_size(geo, plan.channels, plan.gradient_stretch)
-    share(
-        _spread, geo.batch * _blocks(geo), positions(dy, geo), spare,
-        image(dx, geo), plan.channels, plan.gradient_stretch, frame(geo),
-        workspace=room, work=macs(geo),
-    )  # fmt: skip
-
-
-def _blocks(geo: ConvolutionGeometry) -> int:
-    return geo.group * -(-(geo.channels // geo.group) // cut(geo).channels)
-
-
-def _workspace(filters: int, taps: int, stretch: int) -> int:
-    """Values that :func:`_spread` needs, for the *taps* of one task."""
-    return (filters + -(-taps // ROWS) * ROWS) * (stretch + WIDTH)
+def _skip(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
+    """With one tap and a stride: the inputs that are met, and zeros between them."""
+    size = geo.batch * geo.channels * count(geo.output)
+    met = replace(geo, input=geo.output, stride=(1,) * len(geo.stride))
+    some = buffer("inputs", size)
+    backward_data(dy, w, some, met)
+    source = planes(some, replace(geo, filters=geo.channels))
+    share(_apart, geo.batch * geo.group, source, image(dx, geo), frame(geo))
 
 
 @njit(nogil=True, cache=True)
-def _spread(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, dy, w, dx, channels, stretch, f
-):
-    """dx = wᵀ * dy; one task is some channels of one group of one image.
-
-    dy (N, G, K, positions), w (G, K, taps and ROWS spare), dx (N, G, C, D, H, W).
-    """
-    groups, each = dx.shape[1], dx.shape[2]
-    filters, positions = dy.shape[2], dy.shape[3]
-    window = (w.shape[2] - ROWS) // each
-    blocks = (each + channels - 1) // channels
-    pitch = stretch + WIDTH
-    above = workspace.ctypes.data
-    columns = address(workspace, filters * pitch)
-    padded = (channels * window + ROWS - 1) // ROWS * ROWS
-    stage = address(workspace, (filters + padded) * pitch)
+def _apart(counter, tasks, workspace, source, dx, f):  # type: ignore[no-untyped-def]
+    """Place values (N, G, C, D, H, W) a stride apart; one task is one group of
+    one image."""
     task = claim(counter)
     while task < tasks:
-        image, block = divmod(task, blocks)
-        n, g = divmod(image, groups)
-        low = block * channels
-        target = dx[n, g, low : low + channels]
-        taps = target.shape[0] * window
-        clear((target.ctypes.data, target.size))
-        for first in range(0, positions, stretch):
-            last = min(positions, first + stretch)
-            load_rows(dy, g, above, pitch, n * positions + first, n * positions + last)
-            for k in range(0, filters, DEPTH):
-                depth = min(DEPTH, filters - k)
-                for j in range(0, last - first, LANES):
-                    right = above + (k * pitch + j) * FLOAT_BYTES
-                    for t in range(0, taps, ROWS):
-                        left = address(w[g, k], low * window + t)
-                        out = columns + (t * pitch + j) * FLOAT_BYTES
-                        multiply(
-                            (
-                                left,
-                                1,
-                                w.shape[2],
-                                right,
-                                pitch,
-                                out,
-                                pitch,
-                                depth,
-                                k > 0,
-                            )
-                        )
-            fold(target, columns, pitch, first, last, f, stage)
+        n, g = divmod(task, dx.shape[1])
+        for c in range(dx.shape[2]):
+            below, above = dx[n, g, c], source[n, g, c]
+            for d in range(below.shape[0]):
+                for h in range(below.shape[1]):
+                    for w in range(below.shape[2]):
+                        below[d, h, w] = 0
+                    if d % f.stride_d == 0 and h % f.stride_h == 0:
+                        line = above[d // f.stride_d, h // f.stride_h]
+                        for w in range(line.size):
+                            below[d, h, w * f.stride_w] = line[w]
         task = claim(counter)

@@ -94,17 +94,17 @@ def lanes(geo: ConvolutionGeometry) -> Lanes:
     sums = geo.filters * layout.vectors * WIDTH
     blocks = layout.cut(TASKS // geo.group if sums > FEW else 1)
     parts = min(TASKS // (geo.group * len(blocks)), boxes, PARTS // sums)
-    taps = _table([block.taps for block in blocks], -1)
+    taps = table([block.taps for block in blocks], -1)
     if parts <= 1:
-        filters = _even(filters, max(ROWS, SUMS // taps.shape[1]))
+        filters = even(filters, max(ROWS, SUMS // taps.shape[1]))
     return Lanes(
         frame=f,
         box=box,
         boxes=boxes,
         parts=max(parts, 1),
         filters=filters,
-        panels=_table([block.panels for block in blocks]),
-        tiles=_table([block.tiles for block in blocks]),
+        panels=table([block.panels for block in blocks]),
+        tiles=table([block.tiles for block in blocks]),
         taps=taps,
         size=max(block.size for block in blocks),
     )
@@ -120,16 +120,16 @@ def _box(geo: ConvolutionGeometry, f: Frame) -> Box:
     stacked = _is_stacked(geo, f)
     step = f.stride_w if f.kernel_w > 1 else 1
     most = _positions(geo, f, step, stacked)
-    columns = min(f.out_w, -(-_even(f.out_w, most) // WIDTH) * WIDTH)
-    lines = _even(f.out_h, most // columns)
-    images = _even(geo.batch, most // (columns * lines) if lines == f.out_h else 1)
+    columns = min(f.out_w, -(-even(f.out_w, most) // WIDTH) * WIDTH)
+    lines = even(f.out_h, most // columns)
+    images = even(geo.batch, most // (columns * lines) if lines == f.out_h else 1)
     length = (columns - 1) * step + (f.kernel_w - 1) * f.dilation_w + 1
     seen = (lines - 1) * f.stride_h + (f.kernel_h - 1) * f.dilation_h + 1
     rows = lines if stacked else f.kernel_d * seen
     return Box(images, lines, columns, stacked, rows, length, step)
 
 
-def _even(total: int, most: int) -> int:
+def even(total: int, most: int) -> int:
     """The size of parts of at most *most* that are about equal."""
     return -(-total // -(-total // max(most, 1)))
 
@@ -150,30 +150,30 @@ def _is_stacked(geo: ConvolutionGeometry, f: Frame) -> bool:
     lines, channels = f.kernel_d * f.kernel_h, geo.channels // geo.group
     if lines == 1:
         return True
-    saved = lines * _vectors(f, channels) - _vectors(f, lines * channels)
+    saved = lines * vectors(f, channels) - vectors(f, lines * channels)
     products = saved * (geo.filters // geo.group) * f.out_w
     return products > lines * channels * (LINE + f.stride_w * f.out_w)
 
 
-def _vectors(f: Frame, channels: int) -> int:
+def vectors(f: Frame, channels: int) -> int:
     """Vectors of a line of the kernel."""
-    taps, runs = _runs(f)
-    return sum(runs * -(-taps * some // WIDTH) for _, some in _panels(channels))
+    taps, many = runs(f)
+    return sum(many * -(-taps * some // WIDTH) for _, some in panels_of(channels))
 
 
-def _runs(f: Frame) -> tuple[int, int]:
+def runs(f: Frame) -> tuple[int, int]:
     """Taps of a line of the kernel that make one run, and runs of a line."""
     return (f.kernel_w, 1) if f.dilation_w == 1 else (1, f.kernel_w)
 
 
-def _panels(channels: int) -> Iterator[tuple[int, int]]:
+def panels_of(channels: int) -> Iterator[tuple[int, int]]:
     """First channel and channels of each panel."""
-    for first, some in _split(-(-channels // WIDTH)):
+    for first, some in split(-(-channels // WIDTH)):
         low, high = first * WIDTH, (first + some) * WIDTH
         yield low, min(channels, high) - low
 
 
-def _split(vectors: int) -> Iterator[tuple[int, int]]:
+def split(vectors: int) -> Iterator[tuple[int, int]]:
     """First and number of vectors that are worked on at once: about as many each."""
     parts = -(-vectors // VECTORS)
     for i in range(parts):
@@ -199,8 +199,8 @@ class _Layout:
         self.channels, self.window = geo.channels // geo.group, f.kernel_d * f.kernel_h
         self.lines = 1 if box.stacked else self.window
         stacked = self.window // self.lines * self.channels
-        self.panels = list(_panels(stacked))
-        self.vectors = self.lines * _vectors(f, stacked)
+        self.panels = list(panels_of(stacked))
+        self.vectors = self.lines * vectors(f, stacked)
         self.values = box.images * box.rows * box.length * stacked
 
     def cut(self, wanted: int) -> list[_Block]:
@@ -230,17 +230,17 @@ class _Layout:
         for at, taps in self._lines(first, channels):
             block.taps += taps
             begins += range(at, at + len(taps), WIDTH)
-        for v, some in _split(len(begins)):
+        for v, some in split(len(begins)):
             several = [block.size + at for at in begins[v : v + some]]
             several += [0] * (VECTORS - some)
             block.tiles.append((some, lane + v * WIDTH, *several, *steps))
 
     def _lines(self, first: int, channels: int) -> Iterator[tuple[int, list[int]]]:
         """Where each run of a panel begins, and its taps, in whole vectors."""
-        f, (taps, runs) = self.f, _runs(self.f)
+        f, (taps, many) = self.f, runs(self.f)
         seen = self.box.rows // f.kernel_d
         channel = np.arange(first, first + channels)
-        for line, run in product(range(self.lines), range(runs)):
+        for line, run in product(range(self.lines), range(many)):
             kd, kh = divmod(line, f.kernel_h)
             row = kd * seen + kh * f.dilation_h
             window = channel % self.channels * self.window + channel // self.channels
@@ -251,7 +251,7 @@ class _Layout:
             yield at, [*found.tolist(), *rest]
 
 
-def _table(blocks: Sequence[Sequence[Any]], fill: int = 0) -> Array:
+def table(blocks: Sequence[Sequence[Any]], fill: int = 0) -> Array:
     """What every block has, as many as the longest: the others end with *fill*."""
     rows = [np.asarray(block, np.int64) for block in blocks]
     longest = max(map(len, rows))

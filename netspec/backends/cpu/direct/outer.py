@@ -1,8 +1,7 @@
-"""Sums of outer products over many positions: the heart of the weight gradient.
+"""Sums of outer products: the heart of the gradients.
 
-One side is taken as it lies, a row a filter, a value of each row at a time; of the
-other a few vectors begin at any place for each position.  Sums stay in registers while
-positions pass by.
+One side is taken as it lies, a value of a few rows at a time; of the other a few
+vectors begin anywhere.  Sums stay in registers while up to three loops pass by.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _ADDRESS, _COUNT = types.uintp, types.intp
 
 
 @emitted(
-    _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _COUNT, *[_ADDRESS] * VECTORS,
+    _COUNT, _COUNT, _ADDRESS, *[_COUNT] * 4, *[_ADDRESS] * VECTORS,
     _COUNT, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _COUNT, _COUNT, types.boolean,
     _ADDRESS, apart=True,
 )  # fmt: skip
@@ -26,10 +25,11 @@ def add_products(emit: Emitter, rows: Value, vectors: Value, *where: Value) -> N
     """c[i, j] = Σ a[i] b[j], or more of it, for 1 to ROWS *rows* i and *vectors* j.
 
     Called with one tuple of: rows; vectors; the address of a and its values from one
-    row, image and line to the next, where positions of a line lie side by side; the
-    addresses of as many vectors as there may be of b, and their values from one image,
-    line and position to the next; the address of c and its values from one row to the
-    next; images, lines and positions of a line; whether to add to what c holds.
+    row, image, line and position to the next; the addresses of as many vectors as there
+    may be of b, and their values from one image, line and position to the next; the
+    address of c and its values from one row to the next; images, lines and positions;
+    whether to add to what c holds; the address of what a is next time, which is fetched
+    meanwhile.
     """
     build = emit.builder
     done = build.append_basic_block("done")
@@ -53,6 +53,7 @@ def _tile(
     a_row: Value,
     a_image: Value,
     a_line: Value,
+    a_step: Value,
     *rest: Value,
 ) -> None:
     b, rest = rest[:vectors], rest[VECTORS:]
@@ -70,7 +71,10 @@ def _tile(
         left = emit.add(emit.mul(n, a_image), emit.mul(line, a_line))
         right = emit.add(emit.mul(n, b_image), emit.mul(line, b_line))
         with emit.loop(columns) as p:
-            at_a, at_b = emit.add(left, p), emit.add(right, emit.mul(p, b_step))
+            at_a, at_b = (
+                emit.add(left, emit.mul(p, a_step)),
+                emit.add(right, emit.mul(p, b_step)),
+            )
             turn = emit.builder.and_(p, emit.index(ROWS - 1))
             emit.prefetch(next_a, emit.add(at_a, emit.mul(a_row, turn)))
             values = [emit.load(start, at_b) for start in b]

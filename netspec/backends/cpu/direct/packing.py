@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cpu.direct.beside import apart
 from netspec.backends.cpu.epilogue import TERMS
 from netspec.backends.cpu.frame import Array, weights
 from netspec.backends.cpu.lines import address, copy, finish_line
@@ -13,6 +14,8 @@ from netspec.backends.cpu.unfold import unfold
 from netspec.backends.cpu.vectors import FLOAT_BYTES, ROWS
 from netspec.compiled import njit
 from netspec.shapes import count
+
+SOME = 64  # filters that are turned at once
 
 
 def natural(w: Array, geo: ConvolutionGeometry) -> Array:
@@ -26,31 +29,31 @@ def natural(w: Array, geo: ConvolutionGeometry) -> Array:
 
 
 def turned(w: Array, geo: ConvolutionGeometry) -> Array:
-    """Weights of the convolution that makes the data gradient, as (G, C, K × taps):
-    every kernel turned by half a turn; ROWS rows at least, as of :func:`natural`.
+    """Weights of one tap as (G, C, K): those of the convolution that makes the data
+    gradient; ROWS rows at least, as of :func:`natural`.
 
     Returns:
         An array that is valid until the next operation.
     """
     channels, filters = geo.channels // geo.group, geo.filters // geo.group
-    shape = geo.group, max(channels, ROWS), filters * count(geo.kernel)
+    shape = geo.group, max(channels, ROWS), filters
     u = buffer("weights", count(shape)).reshape(shape)
-    source = w.reshape(geo.group, filters, channels, -1)
-    share(_turn, geo.group * u.shape[1], source, u, work=u.size)
+    share(_turn, geo.group * -(-filters // SOME), weights(w, geo), u, work=u.size)
+    u[:, channels:] = u[:, channels - 1 : channels]
     return u
 
 
 @njit(nogil=True, cache=True)
 def _turn(counter, tasks, workspace, w, u):  # type: ignore[no-untyped-def]
-    """One task is one row of u; w (G, K, C, taps)."""
-    taps = w.shape[3]
+    """One task is SOME filters of one group; w (G, K, C), u (G, C, K)."""
+    filters, channels = w.shape[1:]
+    each = (filters + SOME - 1) // SOME
     task = claim(counter)
     while task < tasks:
-        g, row = divmod(task, u.shape[1])
-        c = min(row, w.shape[2] - 1)
-        for k in range(w.shape[1]):
-            for t in range(taps):
-                u[g, row, k * taps + t] = w[g, k, c, taps - 1 - t]
+        g, block = divmod(task, each)
+        k = block * SOME
+        source, target = address(w[g, k], 0), address(u[g, 0], k)
+        apart((source, channels, min(SOME, filters - k), target, filters, channels))
         task = claim(counter)
 
 

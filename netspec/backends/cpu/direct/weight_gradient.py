@@ -153,7 +153,7 @@ def _multiply(dy, low, high, place, ahead, tiles, packed, out, f):  # type: igno
                 if vectors > 0:
                     add_products(
                         (
-                            end - k, vectors, row, positions, image, f.out_w,
+                            end - k, vectors, row, positions, image, f.out_w, 1,
                             packed + b0 * FLOAT_BYTES, packed + b1 * FLOAT_BYTES,
                             packed + b2 * FLOAT_BYTES, b_image, b_line, b_step,
                             target + ((k - low) * wide + lane) * FLOAT_BYTES, wide,
