@@ -12,13 +12,8 @@ from typing import Any
 import numpy as np
 
 from netspec.backends.base import LrnWindow
-from netspec.backends.cpu.lines import address
-from netspec.backends.cpu.lrn_rows import (
-    BETA,
-    begin_gradient,
-    end_gradient,
-    normalise,
-)
+from netspec.backends.cpu import lrn_across
+from netspec.backends.cpu.lrn_across import BETA, STRIP, window_of
 from netspec.backends.cpu.pieces import over
 from netspec.backends.cpu.threads import claim
 from netspec.backends.reference.lrn import LrnOps
@@ -26,7 +21,6 @@ from netspec.compiled import njit
 
 Array = Any
 
-STRIP = 1024  # pixels of all channels that a thread takes at once, at most
 EFFORT = 20  # operations an element, roughly
 
 
@@ -39,7 +33,8 @@ class CpuLrnOps(LrnOps):
             super().lrn_across(x, y, window)
             return
         args = _across_args((x, y), window)
-        over(_across, *args, workspace=2 * STRIP, effort=EFFORT)
+        kernel = lrn_across.across if window.beta == BETA else _across
+        over(kernel, *args, workspace=2 * STRIP, effort=EFFORT)
 
     def lrn_across_backward(
         self, x: Array, dy: Array, dx: Array, window: LrnWindow
@@ -48,9 +43,10 @@ class CpuLrnOps(LrnOps):
         if x.dtype != np.float32:
             super().lrn_across_backward(x, dy, dx, window)
             return
-        args = _across_args((x, dy, dx), window)
-        rows = x.shape[1] + 2
-        over(_across_backward, *args, workspace=rows * STRIP, effort=EFFORT)
+        args, rows = _across_args((x, dy, dx), window), x.shape[1] + 2
+        is_common = window.beta == BETA
+        kernel = lrn_across.across_backward if is_common else _across_backward
+        over(kernel, *args, workspace=rows * STRIP, effort=EFFORT)
 
     def lrn_within(self, x: Array, y: Array, window: LrnWindow) -> None:
         """See :meth:`LrnOps.lrn_within`."""
@@ -106,28 +102,12 @@ def _across(counter, tasks, workspace, group, x, y, size, share, beta, k, _):  #
         for thing in range(task * group, min((task + 1) * group, batch * strips)):
             n, start = thing // strips, thing % strips * strip
             stop = min(start + strip, pixels)
-            if beta == BETA:
-                _normalise_strip(x[n], y[n], start, stop, size, share, k)
-                continue
             s, shrunk = s_row[: stop - start], shrunk_row[: stop - start]
             for c in range(channels):
                 _spread(x[n], c, start, size, share, k, s)
                 _shrink(s, beta, shrunk)
                 _multiply(x[n, c, start:stop], shrunk, y[n, c, start:stop])
         task = claim(counter)
-
-
-@njit(cache=True, nogil=True)
-def _normalise_strip(x, y, start, stop, size, share, k):  # type: ignore[no-untyped-def]
-    """Pixels *start* to *stop* of one image, (C, pixels), for beta = 3/4."""
-    channels, pixels = x.shape
-    for c in range(channels):
-        low, high = _window(c, channels, size)
-        at, count = c * pixels + start, stop - start
-        window, rows = address(x, low * pixels + start), high - low
-        normalise(
-            (window, address(x, at), address(y, at), rows, pixels, count, share, k)
-        )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -144,10 +124,6 @@ def _across_backward(  # type: ignore[no-untyped-def]
         for thing in range(task * group, min((task + 1) * group, batch * strips)):
             n, start = thing // strips, thing % strips * strip
             stop = min(start + strip, pixels)
-            if beta == BETA:
-                part = start, stop
-                _gradient_strip(x[n], dy[n], dx[n], terms, part, size, share, k, double)
-                continue
             s, shrunk = s_row[: stop - start], shrunk_row[: stop - start]
             for c in range(channels):
                 _spread(x[n], c, start, size, share, k, s)
@@ -159,38 +135,6 @@ def _across_backward(  # type: ignore[no-untyped-def]
                 _sum_rows(terms, STRIP, channels, c, size, s)
                 _second_term(x[n, c, start:stop], s, double, dx[n, c, start:stop])
         task = claim(counter)
-
-
-@njit(cache=True, nogil=True)
-def _gradient_strip(x, dy, dx, terms, part, size, share, k, double):  # type: ignore[no-untyped-def]
-    """Some pixels of one image, (C, pixels), for beta = 3/4; *terms* has a row of STRIP
-    for each channel.  A channel ends as soon as its window has begun."""
-    channels, pixels = x.shape
-    start, count = part[0], part[1] - part[0]
-    for begun in range(channels + size // 2):
-        if begun < channels:
-            low, high = _window(begun, channels, size)
-            at, window = begun * pixels + start, address(x, low * pixels + start)
-            begin_gradient(
-                (
-                    window, address(x, at), address(dy, at), address(dx, at),
-                    address(terms, begun * STRIP), high - low, pixels, count, share, k,
-                )
-            )  # fmt: skip
-        c = begun - size // 2
-        if c >= 0:
-            low, high = _window(c, channels, size)
-            at, window = c * pixels + start, address(terms, low * STRIP)
-            rows = high - low
-            end_gradient(
-                (window, address(x, at), address(dx, at), rows, STRIP, count, double)
-            )
-
-
-@njit(cache=True, nogil=True)
-def _window(c, channels, size):  # type: ignore[no-untyped-def]
-    """First and end of the channels around channel *c*."""
-    return max(0, c - size // 2), min(channels, c + size // 2 + 1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -246,7 +190,7 @@ def _rows(workspace, width, size):  # type: ignore[no-untyped-def]
 def _spread(x, c, start, size, share, k, s):  # type: ignore[no-untyped-def]
     """The s of channel *c* of x (C, pixels), from pixel *start* on."""
     s[:] = 0
-    for j in range(*_window(c, len(x), size)):
+    for j in range(*window_of(c, len(x), size)):
         row = x[j, start : start + s.size]
         for i in range(s.size):
             s[i] += row[i] * row[i]
@@ -297,7 +241,7 @@ def _second_term(x, total, double, dx):  # type: ignore[no-untyped-def]
 def _sum_rows(rows, step, count, c, size, total):  # type: ignore[no-untyped-def]
     """*size* rows around row *c*, added up; *count* rows begin *step* apart."""
     total[:] = 0
-    for j in range(*_window(c, count, size)):
+    for j in range(*window_of(c, count, size)):
         row = rows[j * step :]
         for i in range(total.size):
             total[i] += row[i]

@@ -1,8 +1,9 @@
-"""Rows of pixels of local response normalisation across channels, for beta = 3/4.
+"""Local response normalisation across channels, for beta = 3/4, in vector instructions.
 
-s = k + share Σ x² over the window's channels, and powers of s, are never stored: they
-are made again for each row, in registers.  Every function is called with one tuple:
-addresses, then distances and counts of float32 values, then numbers.
+A strip of pixels goes through all channels, so that what a window of them sees stays in
+the cache.  s = k + share Σ x² over the window's channels, and powers of s, are never
+stored: they are made again for each row, in registers.  What is emitted is called with
+one tuple: addresses, then distances and counts of float32 values, then numbers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from numba import types
 from numba.core import cgutils
 
 from netspec.backends.cpu import lanes
+from netspec.backends.cpu.lines import address
+from netspec.backends.cpu.threads import claim
 from netspec.backends.cpu.vectors import (
     VECTOR,
     WIDTH,
@@ -23,8 +26,10 @@ from netspec.backends.cpu.vectors import (
     Vector,
     emitted,
 )
+from netspec.compiled import njit
 
-BETA = np.float32(0.75)
+BETA = 0.75
+STRIP = 1024  # pixels of all channels that a thread takes at once, at most
 AT_ONCE = 4  # vectors, so that what one waits for another fills
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -169,3 +174,79 @@ def _call(emit: Emitter, name: str, vector: Vector, *others: Value) -> Vector:
     kind = ir.FunctionType(VECTOR, [value.type for value in arguments])
     function = cgutils.get_or_insert_function(emit.builder.module, kind, name)
     return Vector(emit.builder, emit.builder.call(function, arguments))
+
+
+@njit(cache=True, nogil=True)
+def _normalise_strip(x, y, start, stop, size, share, k):  # type: ignore[no-untyped-def]
+    """Pixels *start* to *stop* of one image, (C, pixels), for beta = 3/4."""
+    channels, pixels = x.shape
+    for c in range(channels):
+        low, high = window_of(c, channels, size)
+        at, count = c * pixels + start, stop - start
+        window, rows = address(x, low * pixels + start), high - low
+        normalise(
+            (window, address(x, at), address(y, at), rows, pixels, count, share, k)
+        )
+
+
+@njit(cache=True, nogil=True)
+def _gradient_strip(x, dy, dx, terms, part, size, share, k, double):  # type: ignore[no-untyped-def]
+    """Some pixels of one image, (C, pixels), for beta = 3/4; *terms* has a row of STRIP
+    for each channel.  A channel ends as soon as its window has begun."""
+    channels, pixels = x.shape
+    start, count = part[0], part[1] - part[0]
+    for begun in range(channels + size // 2):
+        if begun < channels:
+            low, high = window_of(begun, channels, size)
+            at, window = begun * pixels + start, address(x, low * pixels + start)
+            begin_gradient(
+                (
+                    window, address(x, at), address(dy, at), address(dx, at),
+                    address(terms, begun * STRIP), high - low, pixels, count, share, k,
+                )
+            )  # fmt: skip
+        c = begun - size // 2
+        if c >= 0:
+            low, high = window_of(c, channels, size)
+            at, window = c * pixels + start, address(terms, low * STRIP)
+            rows = high - low
+            end_gradient(
+                (window, address(x, at), address(dx, at), rows, STRIP, count, double)
+            )
+
+
+@njit(cache=True, nogil=True)
+def window_of(c, channels, size):  # type: ignore[no-untyped-def]
+    """First and end of the channels around channel *c*."""
+    return max(0, c - size // 2), min(channels, c + size // 2 + 1)
+
+
+@njit(cache=True, nogil=True)
+def across(counter, tasks, workspace, group, x, y, size, share, beta, k, double):  # type: ignore[no-untyped-def]
+    """Strips of x and y, (N, C, pixels)."""
+    batch, _, pixels = x.shape
+    strips = (pixels + STRIP - 1) // STRIP
+    task = claim(counter)
+    while task < tasks:
+        for thing in range(task * group, min((task + 1) * group, batch * strips)):
+            n, strip = thing // strips, thing % strips
+            start, stop = strip * pixels // strips, (strip + 1) * pixels // strips
+            _normalise_strip(x[n], y[n], start, stop, size, share, k)
+        task = claim(counter)
+
+
+@njit(cache=True, nogil=True)
+def across_backward(  # type: ignore[no-untyped-def]
+    counter, tasks, workspace, group, x, dy, dx, size, share, beta, k, double
+):
+    """The same; the workspace holds a row of STRIP for each channel."""
+    batch, _, pixels = x.shape
+    strips = (pixels + STRIP - 1) // STRIP
+    task = claim(counter)
+    while task < tasks:
+        for thing in range(task * group, min((task + 1) * group, batch * strips)):
+            n, strip = thing // strips, thing % strips
+            part = strip * pixels // strips, (strip + 1) * pixels // strips
+            own = x[n], dy[n], dx[n]
+            _gradient_strip(*own, workspace, part, size, share, k, double)
+        task = claim(counter)
