@@ -11,7 +11,7 @@ from netspec.backends.base import ConvolutionGeometry as Geometry
 from netspec.backends.cpu import CpuOps, threads
 from netspec.backends.cpu.direct import data_gradient, phases
 from netspec.backends.cpu.direct.folding import fold_back
-from netspec.backends.cpu.direct.gathering import gather
+from netspec.backends.cpu.direct.gathering import gather_gradients as gather
 from netspec.backends.cpu.direct.scattering import scatter
 from netspec.backends.numpy_ops import NumpyOps
 from tests.backends.convolution_cases import CASES, Arrays
@@ -73,10 +73,10 @@ def test_small_regions_make_the_same_sums(name, monkeypatch):
         with monkeypatch.context() as patch:
             for constant, value in constants.items():
                 patch.setattr(phases, constant, value)
-            phases.phases.cache_clear()
+            phases.of_inputs.cache_clear()
             gather(a.dy, a.w, a.dx, EVERY[name])
         np.testing.assert_array_equal(a.dx, whole)
-    phases.phases.cache_clear()
+    phases.of_inputs.cache_clear()
 
 
 @settings(max_examples=150, deadline=None)

@@ -7,8 +7,9 @@ import pytest
 
 from netspec.backends.base import ConvolutionGeometry as Geometry
 from netspec.backends.base import Epilogue
-from netspec.backends.cpu import CpuOps
+from netspec.backends.cpu import CpuOps, direct
 from netspec.backends.cpu.direct import products
+from netspec.backends.cpu.epilogue import finish
 from netspec.backends.cpu.vectors import LANES, ROWS
 from netspec.backends.numpy_ops import NumpyOps
 from tests.backends.convolution_cases import CASES, Arrays
@@ -17,6 +18,19 @@ MORE = {
     "few_filters": Geometry(2, 12, 6, (9, 11), (2, 3), (1, 1), (1, 0), (1, 1), 2),
     "odd_filters": Geometry(3, 9, 61, (7, 13), (3, 2), (1, 2), (0, 1), (1, 1)),
     "many_taps": Geometry(1, 70, 19, (5, 9), (2, 2), (1, 1), (1, 1), (1, 1)),
+}
+
+
+GATHERED = {
+    "few_filters": MORE["few_filters"],
+    "odd_filters": MORE["odd_filters"],
+    "strided": Geometry(3, 3, 20, (27, 31), (7, 5), (4, 3), (0, 0), (1, 1)),
+    "strided_padded": Geometry(3, 4, 66, (27, 31), (7, 5), (2, 3), (3, 1), (1, 1), 2),
+    "dilated": Geometry(2, 5, 17, (13, 15), (3, 4), (1, 2), (2, 5), (3, 2)),
+    "one_image": Geometry(1, 40, 33, (6, 5), (3, 3), (1, 1), (1, 1), (1, 1)),
+    "wide": Geometry(1, 3, 16, (5, 600), (3, 5), (1, 1), (1, 2), (1, 1)),
+    "line": Geometry(2, 6, 16, (301,), (5,), (2,), (2,), (1,)),
+    "volume": Geometry(2, 4, 18, (4, 5, 6), (2, 3, 2), (1, 2, 1), (0, 1, 2), (2, 1, 1)),
 }
 
 
@@ -48,3 +62,29 @@ def test_blocks_of_filters_are_whole_tiles_at_least(filters):
     size = products.block_size(filters)
     assert ROWS <= size <= products.BLOCK
     assert filters % size == 0 or filters % size >= ROWS
+
+
+@pytest.mark.parametrize("after", ["bias", "all"])
+@pytest.mark.parametrize("geo", GATHERED.values(), ids=GATHERED)
+def test_filters_or_positions_in_lanes(geo, after, monkeypatch):
+    a = Arrays(geo, np.float32)
+    terms = {"relu": True, "scale": a.b, "shift": a.db, "mean": a.db}
+    last = finish(geo.filters, a.b, None)
+    if after == "all":
+        last = finish(geo.filters, a.b, Epilogue(variance=a.b**2, eps=1e-5, **terms))
+    direct.gather_outputs(a.x, a.w, a.y, geo, last)
+    gathered = a.y.copy()
+    monkeypatch.setattr(direct, "_gathers", lambda geo: False)
+    direct.forward(a.x, a.w, a.y, geo, last)
+    if len(geo.kernel) < 3:  # one order of sums
+        np.testing.assert_array_equal(gathered, a.y)
+    np.testing.assert_allclose(gathered, a.y, rtol=1e-5, atol=1e-4)
+
+
+def test_large_convolutions_have_filters_in_lanes():
+    assert direct._gathers(
+        Geometry(16, 96, 256, (27, 27), (5, 5), (1, 1), (2, 2), (1, 1))
+    )
+    assert not direct._gathers(
+        Geometry(1, 512, 4096, (7, 7), (7, 7), (1, 1), (0, 0), (1, 1))
+    )

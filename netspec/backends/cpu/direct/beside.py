@@ -7,11 +7,21 @@ the last channel, so that what follows is stored later.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from numba import types
 
 from netspec.backends.cpu.direct.weight_cut import Box
+from netspec.backends.cpu.epilogue import TERMS
 from netspec.backends.cpu.lines import address, clear, copy, span
-from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, Emitter, Value, emitted
+from netspec.backends.cpu.vectors import (
+    FLOAT_BYTES,
+    WIDTH,
+    Emitter,
+    Value,
+    Vector,
+    emitted,
+)
 from netspec.compiled import njit
 
 _ADDRESS, _COUNT = types.uintp, types.intp
@@ -159,8 +169,48 @@ def beside(
 
 
 @emitted(_ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)
-def apart(
+def apart(emit: Emitter, *args: Value) -> None:
+    """Put *width* values of each of *count* rows, *step* apart, into as many lines,
+    *jump* apart.
+
+    Called with one tuple of: the address of the rows, *step*, *count*; the address of
+    the lines, *jump*, *width*.
+    """
+    _apart(emit, lambda line, rows: rows, *args)
+
+
+@emitted(
+    _ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT,
+    types.boolean, types.float32, apart=True,
+)  # fmt: skip
+def apart_finished(emit: Emitter, *args: Value) -> None:
+    """The same for sums of filters, which are finished.
+
+    Called with one tuple of: what :func:`apart` takes; the address of lines with one
+    term each of all filters, in whole vectors, and their distance; *scaled* and *floor*
+    of :class:`~netspec.backends.cpu.epilogue.Finish`.
+    """
+    terms, jump, scaled, floor = args[6:]
+
+    def finished(line: Value, rows: list[Vector]) -> list[Vector]:
+        bias, *others = (
+            emit.load(terms, emit.add(emit.mul(jump, i), line)) for i in range(TERMS)
+        )
+        cells = [emit.register(row.exactly() + bias) for row in rows]
+        with emit.builder.if_then(scaled):
+            mean, inverse, scale, shift = others
+            for cell in cells:
+                centred = emit.get(cell).exactly() - mean
+                emit.set(cell, centred.times(inverse).times(scale) + shift)
+        least = emit.splat(floor)
+        return [emit.get(cell).at_least(least) for cell in cells]
+
+    _apart(emit, finished, *args[:6])
+
+
+def _apart(
     emit: Emitter,
+    change: Callable[[Value, list[Vector]], list[Vector]],
     rows: Value,
     step: Value,
     count: Value,
@@ -168,11 +218,7 @@ def apart(
     jump: Value,
     width: Value,
 ) -> None:
-    """Put *width* values of each of *count* rows, *step* apart, into as many lines,
-    *jump* apart.
-
-    Called with one tuple.
-    """
+    """*change* is told which value of the rows their vectors begin with."""
     build = emit.builder
     blocks = emit.divide(emit.add(count, WIDTH - 1), WIDTH)
     vectors = emit.divide(emit.add(width, WIDTH - 1), WIDTH)
@@ -185,7 +231,7 @@ def apart(
             row = build.select(build.icmp_signed("<", row, last), row, last)
             at = emit.add(emit.mul(row, step), line)
             taken.append(emit.load_first(rows, at, there))
-        for i, column in enumerate(emit.transpose(taken)):
+        for i, column in enumerate(emit.transpose(change(line, taken))):
             here = emit.add(line, i)
             with build.if_then(build.icmp_signed("<", here, width)):
                 at = emit.add(emit.mul(here, jump), first)

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct.folding import fold_back
-from netspec.backends.cpu.direct.gathering import gather
+from netspec.backends.cpu.direct.gathering import gather_gradients
 from netspec.backends.cpu.direct.packing import turned
 from netspec.backends.cpu.direct.products import convolve
 from netspec.backends.cpu.direct.scattering import scatter
@@ -42,12 +42,12 @@ def backward_data(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> N
 @lru_cache(maxsize=1024)
 def _way(geo: ConvolutionGeometry) -> Way:
     if frame(geo).pointwise:
-        return gather if geo.filters // geo.group >= MANY else _convolve
+        return gather_gradients if geo.filters // geo.group >= MANY else _convolve
     if count(geo.kernel) == 1 and not any(geo.pad):
         return _skip
     if geo.channels // geo.group <= FEW:
         return fold_back
-    return gather if _gathers(geo) else scatter
+    return gather_gradients if _gathers(geo) else scatter
 
 
 def _gathers(geo: ConvolutionGeometry) -> bool:
