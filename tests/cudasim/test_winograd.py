@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ def test_in_several_runs(case, machine, monkeypatch):
 
     geo = CASES[case]
     monkeypatch.setattr(winograd, "WORKSPACE", 36 * 64)
-    wide = Geometry(11, *list(vars(geo).values())[1:])
+    wide = replace(geo, batch=11)
     found = list(winograd.runs(wide.batch, wide.output, 13))
     assert len(found) > 1
     assert [run.first for run in found[1:]] == [run.last for run in found[:-1]]
