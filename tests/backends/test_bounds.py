@@ -17,7 +17,7 @@ SCRATCH_USERS = (
     "netspec.backends.cpu.threads",
     "netspec.backends.cpu.direct.packing",
     "netspec.backends.cpu.direct.weight_gradient",
-    "netspec.backends.cpu.direct.data_gradient",
+    "netspec.backends.cpu.direct.skipping",
     "netspec.backends.cpu.direct.folding",
     "netspec.backends.cpu.direct.gathering",
     "netspec.backends.cpu.direct.scattering",

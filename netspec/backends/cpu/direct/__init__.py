@@ -15,6 +15,7 @@ from netspec.backends.cpu.direct.data_gradient import backward_data
 from netspec.backends.cpu.direct.gathering import gather_outputs
 from netspec.backends.cpu.direct.packing import natural
 from netspec.backends.cpu.direct.products import convolve
+from netspec.backends.cpu.direct.skipping import met, pick
 from netspec.backends.cpu.direct.weight_gradient import backward_weights
 from netspec.backends.cpu.epilogue import Finish
 from netspec.backends.cpu.frame import Array, image, positions
@@ -34,6 +35,9 @@ def forward(
     x: Array, w: Array, y: Array, geo: ConvolutionGeometry, last: Finish
 ) -> None:
     """y = w * x, finished."""
+    inner = met(geo)
+    if inner:
+        x, geo = pick(x, geo), inner
     if _gathers(geo):
         gather_outputs(x, w, y, geo, last)
     else:

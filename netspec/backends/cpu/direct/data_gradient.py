@@ -17,13 +17,11 @@ from netspec.backends.cpu.direct.gathering import gather_gradients
 from netspec.backends.cpu.direct.packing import turned
 from netspec.backends.cpu.direct.products import convolve
 from netspec.backends.cpu.direct.scattering import scatter
+from netspec.backends.cpu.direct.skipping import met, place, room
 from netspec.backends.cpu.direct.weight_cut import vectors
 from netspec.backends.cpu.epilogue import finish
-from netspec.backends.cpu.frame import Array, frame, image, planes, positions
-from netspec.backends.cpu.threads import buffer, claim, share
+from netspec.backends.cpu.frame import Array, frame, image, positions
 from netspec.backends.cpu.vectors import WIDTH
-from netspec.compiled import njit
-from netspec.shapes import count
 
 Way = Callable[[Array, Array, Array, ConvolutionGeometry], None]
 
@@ -43,7 +41,7 @@ def backward_data(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> N
 def _way(geo: ConvolutionGeometry) -> Way:
     if frame(geo).pointwise:
         return gather_gradients if geo.filters // geo.group >= MANY else _convolve
-    if count(geo.kernel) == 1 and not any(geo.pad):
+    if met(geo):
         return _skip
     if geo.channels // geo.group <= FEW:
         return fold_back
@@ -68,29 +66,8 @@ def _convolve(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
 
 def _skip(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
     """With one tap and a stride: the inputs that are met, and zeros between them."""
-    size = geo.batch * geo.channels * count(geo.output)
-    met = replace(geo, input=geo.output, stride=(1,) * len(geo.stride))
-    some = buffer("inputs", size)
-    backward_data(dy, w, some, met)
-    source = planes(some, replace(geo, filters=geo.channels))
-    share(_apart, geo.batch * geo.group, source, image(dx, geo), frame(geo))
-
-
-@njit(nogil=True, cache=True)
-def _apart(counter, tasks, workspace, source, dx, f):  # type: ignore[no-untyped-def]
-    """Place values (N, G, C, D, H, W) a stride apart; one task is one group of
-    one image."""
-    task = claim(counter)
-    while task < tasks:
-        n, g = divmod(task, dx.shape[1])
-        for c in range(dx.shape[2]):
-            below, above = dx[n, g, c], source[n, g, c]
-            for d in range(below.shape[0]):
-                for h in range(below.shape[1]):
-                    for w in range(below.shape[2]):
-                        below[d, h, w] = 0
-                    if d % f.stride_d == 0 and h % f.stride_h == 0:
-                        line = above[d // f.stride_d, h // f.stride_h]
-                        for w in range(line.size):
-                            below[d, h, w * f.stride_w] = line[w]
-        task = claim(counter)
+    inner = met(geo)
+    assert inner
+    some = room(geo)
+    backward_data(dy, w, some, inner)
+    place(some, dx, geo)

@@ -1,0 +1,86 @@
+"""Convolution with one tap and a stride: it passes over inputs, and is a product of
+matrices for those that it meets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cpu.frame import Array, Frame, frame, image, planes
+from netspec.backends.cpu.threads import buffer, claim, share
+from netspec.compiled import njit
+from netspec.shapes import count
+
+
+@lru_cache(maxsize=1024)
+def met(geo: ConvolutionGeometry) -> ConvolutionGeometry | None:
+    """The geometry of the inputs that are met, where some are passed over."""
+    if count(geo.kernel) > 1 or any(geo.pad) or frame(geo).pointwise:
+        return None
+    return replace(geo, input=geo.output, stride=(1,) * len(geo.stride))
+
+
+def pick(x: Array, geo: ConvolutionGeometry) -> Array:
+    """The inputs that are met, flat.
+
+    Returns:
+        An array that is valid until the next operation.
+    """
+    some = room(geo)
+    _share(_pick, image(x, geo), _shaped(some, geo), frame(geo))
+    return some
+
+
+def place(some: Array, x: Array, geo: ConvolutionGeometry) -> None:
+    """The reverse: *some*, as :func:`pick` has them, to x, and zeros between them."""
+    _share(_place, image(x, geo), _shaped(some, geo), frame(geo))
+
+
+def room(geo: ConvolutionGeometry) -> Array:
+    """Room for the inputs that are met, until the next operation."""
+    return buffer("inputs", geo.batch * geo.channels * count(geo.output))
+
+
+def _shaped(some: Array, geo: ConvolutionGeometry) -> Array:
+    """As (N, G, C, D, H, W)."""
+    return planes(some, replace(geo, filters=geo.channels))
+
+
+def _share(kernel, x: Array, some: Array, f: Frame) -> None:  # type: ignore[no-untyped-def]
+    share(kernel, x.shape[0] * x.shape[1] * x.shape[2], x, some, f, work=x.size)
+
+
+@njit(nogil=True, cache=True)
+def _pick(counter, tasks, workspace, x, some, f):  # type: ignore[no-untyped-def]
+    """One task is one channel of one image."""
+    task = claim(counter)
+    while task < tasks:
+        image, c = divmod(task, x.shape[2])
+        n, g = divmod(image, x.shape[1])
+        source, target = x[n, g, c], some[n, g, c]
+        for d in range(target.shape[0]):
+            for h in range(target.shape[1]):
+                line = source[d * f.stride_d, h * f.stride_h]
+                for w in range(target.shape[2]):
+                    target[d, h, w] = line[w * f.stride_w]
+        task = claim(counter)
+
+
+@njit(nogil=True, cache=True)
+def _place(counter, tasks, workspace, x, some, f):  # type: ignore[no-untyped-def]
+    """One task is one channel of one image."""
+    task = claim(counter)
+    while task < tasks:
+        image, c = divmod(task, x.shape[2])
+        n, g = divmod(image, x.shape[1])
+        source, target = some[n, g, c], x[n, g, c]
+        for d in range(target.shape[0]):
+            for h in range(target.shape[1]):
+                for w in range(target.shape[2]):
+                    target[d, h, w] = 0
+                if d % f.stride_d == 0 and h % f.stride_h == 0:
+                    line = source[d // f.stride_d, h // f.stride_h]
+                    for w in range(line.size):
+                        target[d, h, w * f.stride_w] = line[w]
+        task = claim(counter)
