@@ -28,7 +28,7 @@ __all__ = ["backward_data", "backward_weights", "forward"]
 # From so many taps on, and for so many positions: turned weights and turned outputs are
 # little then beside the sums.
 TAPS, POSITIONS = 128, 256
-FILLED = 0.75  # of the vectors that filters lie in, at least
+FILLED = 0.8  # of the vectors that filters lie in, at least
 
 
 def forward(
