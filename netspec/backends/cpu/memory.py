@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import types
 
 from netspec.backends.cpu.lines import address
-from netspec.backends.cpu.scratch import ALIGNMENT
+from netspec.backends.cpu.scratch import aligned
 from netspec.backends.cpu.threads import claim, share
 from netspec.backends.cpu.vectors import (
     FLOAT_BYTES,
@@ -34,11 +34,7 @@ class CpuMemoryOps(MovementOps):
 
     def zeros(self, shape: int | Shape, dtype: str) -> Array:
         """See :meth:`MovementOps.zeros`; at the beginning of a cache line."""
-        kind = np.dtype(dtype)
-        size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
-        raw = np.zeros(size + ALIGNMENT, np.uint8)
-        skip = -raw.ctypes.data % ALIGNMENT
-        return raw[skip : skip + size].view(kind).reshape(shape)
+        return aligned(int(np.prod(shape, dtype=np.int64)), dtype).reshape(shape)
 
 
 def fill_past_caches(y: Array, value: float) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from numba import types
 
-from netspec.backends.cpu.epilogue import BIAS, INVERSE, MEAN, SCALE, SHIFT, TERMS
+from netspec.backends.cpu import lanes
+from netspec.backends.cpu.epilogue import TERMS
+from netspec.backends.cpu.finishing import finished
 from netspec.backends.cpu.vectors import (
     ROWS,
     WIDTH,
@@ -135,32 +137,19 @@ def _finish(
     y: Value,
     y_step: Value,
     rows: Value,
-    lanes: Value,
+    columns: Value,
     terms: Value,
     scaled: Value,
     floor: Value,
 ) -> None:
-    least = emit.splat(floor)
     for i, row in enumerate(sums):
+
+        def term(number: int, first: int = i * TERMS) -> Vector:
+            return emit.load_one(terms, first + number)
+
         is_there = emit.builder.icmp_signed("<", emit.index(i), rows)
         with emit.builder.if_then(is_there, likely=True):
-            for j, total in enumerate(_scaled(emit, row, terms, i * TERMS, scaled)):
+            for j, total in enumerate(finished(emit, row, term, scaled, floor)):
                 place = emit.add(emit.mul(y_step, i), j * WIDTH)
-                there = emit.sub(lanes, j * WIDTH)
-                emit.store_first(y, place, total.at_least(least), there)
-
-
-def _scaled(
-    emit: Emitter, row: list[Vector], terms: Value, at: int, scaled: Value
-) -> list[Vector]:
-    """A row plus its bias, and where *scaled* normalised and scaled."""
-    bias = emit.load_one(terms, at + BIAS)
-    cells = [emit.register(total.exactly() + bias) for total in row]
-    with emit.builder.if_then(scaled):
-        mean, inverse, scale, shift = (
-            emit.load_one(terms, at + i) for i in (MEAN, INVERSE, SCALE, SHIFT)
-        )
-        for cell in cells:
-            centred = emit.get(cell).exactly() - mean
-            emit.set(cell, centred.times(inverse).times(scale) + shift)
-    return [emit.get(cell) for cell in cells]
+                mask = lanes.inside(emit, emit.index(j * WIDTH), columns)
+                lanes.store(emit, mask, y, place, total)

@@ -26,9 +26,10 @@ def buffer(name: str, size: int) -> np.ndarray:
     return held[:size]
 
 
-def aligned(size: int) -> np.ndarray:
-    """*size* float32 values that begin where a cache line does."""
-    spare = ALIGNMENT // 4
-    raw = np.zeros(size + spare, np.float32)
-    skip = -raw.ctypes.data % ALIGNMENT // 4
-    return raw[skip : skip + size]
+def aligned(size: int, dtype: str = "float32") -> np.ndarray:
+    """*size* zeros that begin where a cache line does."""
+    kind = np.dtype(dtype)
+    length = size * kind.itemsize
+    raw = np.zeros(length + ALIGNMENT, np.uint8)
+    skip = -raw.ctypes.data % ALIGNMENT
+    return raw[skip : skip + length].view(kind)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from numba import types
 
 from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cpu import lanes
 from netspec.backends.cpu.frame import frame
 from netspec.backends.cpu.lines import add, address, clear, copy, span
 from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, Emitter, Value, emitted
@@ -231,6 +232,6 @@ def _add_lines(
         here = emit.add(emit.mul(channel_step, c), emit.mul(line_step, i))
         there = emit.add(emit.mul(channel_jump, c), emit.mul(line_jump, i))
         given = emit.load(target, emit.add(there, at))
-        given = emit.first_lanes(given, emit.sub(width, at))
+        given = emit.chosen(lanes.inside(emit, at, width), given, emit.zero())
         grown = emit.load(source, emit.add(here, at)) + given
         emit.store(source, emit.add(here, at), grown)

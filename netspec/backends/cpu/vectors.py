@@ -127,35 +127,6 @@ class Emitter:
         pointer = self._pointer(address, offset, VECTOR)
         self.builder.store(vector.value, pointer, align=FLOAT_BYTES)
 
-    def load_first(self, address: Value, offset: Value | int, count: Value) -> Vector:
-        """The first *count* lanes from memory, or all where there are fewer, and zeros
-        in the others."""
-        pointer = self._pointer(address, offset, VECTOR)
-        bit = ir.VectorType(ir.IntType(1), WIDTH)
-        kinds = [pointer.type, ir.IntType(32), bit, VECTOR]
-        kind, name = ir.FunctionType(VECTOR, kinds), "llvm.masked.load"
-        function = cgutils.get_or_insert_function(
-            self.builder.module, kind, f"{name}.v{WIDTH}f32.p0"
-        )
-        align, mask = ir.Constant(ir.IntType(32), FLOAT_BYTES), self._below(count)
-        values = [pointer, align, mask, self.zero().value]
-        return self._vector(self.builder.call(function, values))
-
-    def store_first(
-        self, address: Value, offset: Value | int, vector: Vector, count: Value
-    ) -> None:
-        """The first *count* lanes to memory, or all where there are fewer."""
-        pointer = self._pointer(address, offset, VECTOR)
-        bit = ir.VectorType(ir.IntType(1), WIDTH)
-        kinds = [VECTOR, pointer.type, ir.IntType(32), bit]
-        kind, name = ir.FunctionType(ir.VoidType(), kinds), "llvm.masked.store"
-        function = cgutils.get_or_insert_function(
-            self.builder.module, kind, f"{name}.v{WIDTH}f32.p0"
-        )
-        align = ir.Constant(ir.IntType(32), FLOAT_BYTES)
-        mask = self._below(count)
-        self.builder.call(function, [vector.value, pointer, align, mask])
-
     def number(self, address: Value, offset: Value | int) -> Value:
         """One value from memory."""
         pointer = self._pointer(address, offset, FLOAT)
@@ -248,20 +219,6 @@ class Emitter:
         """Lanes 1, 2 ... of *vector*, then lane 0 of *last*."""
         lanes = list(range(1, WIDTH + 1))
         return self._vector(self._shuffle(vector.value, last.value, lanes))
-
-    def first_lanes(self, vector: Vector, count: Value) -> Vector:
-        """The first *count* lanes, zeros in the others."""
-        inside = self._below(count)
-        return self._vector(
-            self.builder.select(inside, vector.value, self.zero().value)
-        )
-
-    def _below(self, count: Value) -> Value:
-        """A bit for each lane, set in the first *count*."""
-        numbers = ir.Constant(ir.VectorType(INDEX, WIDTH), list(range(WIDTH)))
-        first = self.builder.insert_element(numbers, count, _lane(0))
-        limits = self._shuffle(first, first, [0] * WIDTH)
-        return self.builder.icmp_signed("<", numbers, limits)
 
     def interleave(self, vectors: Sequence[Vector]) -> list[Vector]:
         """The reverse of :meth:`deinterleave`."""

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from numba import types
 
+from netspec.backends.cpu import lanes
 from netspec.backends.cpu.direct.weight_cut import Box
-from netspec.backends.cpu.epilogue import TERMS
+from netspec.backends.cpu.finishing import finished
 from netspec.backends.cpu.lines import address, clear, copy, span
 from netspec.backends.cpu.vectors import (
     FLOAT_BYTES,
@@ -128,7 +129,8 @@ def lay(
     left = emit.divide(emit.add(emit.sub(width, begin), WIDTH - 1), WIDTH)
     with emit.loop(left) as block:
         beyond = emit.add(at, emit.mul(block, WIDTH))
-        rest = emit.load_first(source, beyond, emit.sub(some, beyond))
+        mask = lanes.inside(emit, beyond, some)
+        rest = lanes.load(emit, mask, source, beyond, 0.0)
         emit.store(target, emit.add(low, beyond), rest)
 
 
@@ -162,7 +164,9 @@ def beside(
     at = emit.mul(whole, WIDTH)
     rest = emit.sub(width, at)
     with build.if_then(build.icmp_signed(">", rest, emit.index(0))):
-        taken = [emit.load_first(rows, emit.add(at, start), rest) for start in starts]
+        mask = lanes.inside(emit, at, width)
+        places = [emit.add(at, start) for start in starts]
+        taken = [lanes.load(emit, mask, rows, place, 0.0) for place in places]
         for i, column in enumerate(emit.transpose(taken)):
             with build.if_then(build.icmp_signed("<", emit.index(i), rest)):
                 emit.store(target, emit.mul(emit.add(at, i), jump), column)
@@ -192,20 +196,13 @@ def apart_finished(emit: Emitter, *args: Value) -> None:
     """
     terms, jump, scaled, floor = args[6:]
 
-    def finished(line: Value, rows: list[Vector]) -> list[Vector]:
-        bias, *others = (
-            emit.load(terms, emit.add(emit.mul(jump, i), line)) for i in range(TERMS)
-        )
-        cells = [emit.register(row.exactly() + bias) for row in rows]
-        with emit.builder.if_then(scaled):
-            mean, inverse, scale, shift = others
-            for cell in cells:
-                centred = emit.get(cell).exactly() - mean
-                emit.set(cell, centred.times(inverse).times(scale) + shift)
-        least = emit.splat(floor)
-        return [emit.get(cell).at_least(least) for cell in cells]
+    def finish(line: Value, rows: list[Vector]) -> list[Vector]:
+        def term(i: int) -> Vector:
+            return emit.load(terms, emit.add(emit.mul(jump, i), line))
 
-    _apart(emit, finished, *args[:6])
+        return finished(emit, rows, term, scaled, floor)
+
+    _apart(emit, finish, *args[:6])
 
 
 def _apart(
@@ -224,15 +221,17 @@ def _apart(
     vectors = emit.divide(emit.add(width, WIDTH - 1), WIDTH)
     with emit.loop(blocks) as block, emit.loop(vectors) as vector:
         first, line = emit.mul(block, WIDTH), emit.mul(vector, WIDTH)
-        rest, last = emit.sub(count, first), emit.sub(count, 1)
-        there, taken = emit.sub(width, line), []
+        last, taken = emit.sub(count, 1), []
+        values, lines = (
+            lanes.inside(emit, at, end) for at, end in ((line, width), (first, count))
+        )
         for i in range(WIDTH):
             row = emit.add(first, i)
             row = build.select(build.icmp_signed("<", row, last), row, last)
             at = emit.add(emit.mul(row, step), line)
-            taken.append(emit.load_first(rows, at, there))
+            taken.append(lanes.load(emit, values, rows, at, 0.0))
         for i, column in enumerate(emit.transpose(change(line, taken))):
             here = emit.add(line, i)
             with build.if_then(build.icmp_signed("<", here, width)):
                 at = emit.add(emit.mul(here, jump), first)
-                emit.store_first(target, at, column, rest)
+                lanes.store(emit, lines, target, at, column)

@@ -12,7 +12,7 @@ from itertools import chain
 
 from numba import types
 
-from netspec.backends.cpu.epilogue import BIAS, INVERSE, MEAN, SCALE, SHIFT
+from netspec.backends.cpu.finishing import finished
 from netspec.backends.cpu.vectors import (
     LANES,
     WIDTH,
@@ -87,17 +87,18 @@ def outputs_by_tile(
     apart, or half as many of half the pixels where *pool*, and where *placed* as many
     of their places.
     """
-    least = emit.splat(floor)
+
+    def term(number: int) -> Vector:
+        return emit.load_one(terms, number)
+
     with emit.loop(emit.index(VECTORS)) as v:
         at = emit.mul(v, WIDTH)
         columns = _transformed_columns(emit, formulas.outputs, m, step, at)
         rows = [
             formulas.outputs([column[row] for column in columns]) for row in range(TILE)
         ]
-        rows = [
-            [pixel.at_least(least) for pixel in pixels]
-            for pixels in _scaled(emit, terms, scaled, rows)
-        ]
+        pixels = finished(emit, list(chain(*rows)), term, scaled, floor)
+        rows = [pixels[i : i + TILE] for i in range(0, len(pixels), TILE)]
         with emit.builder.if_else(pool) as (then, otherwise):
             with then, emit.builder.if_else(placed) as (with_places, without):
                 with with_places:
@@ -105,26 +106,10 @@ def outputs_by_tile(
                 with without:
                     _store_pooled(emit, rows, block, at)
             with otherwise:
-                for row, pixels in enumerate(rows):
-                    for i, part in enumerate(emit.interleave(pixels)):
+                for row, line in enumerate(rows):
+                    for i, part in enumerate(emit.interleave(line)):
                         place = emit.add(emit.mul(at, TILE), row * STRIP + i * WIDTH)
                         emit.store(block, place, part)
-
-
-def _scaled(
-    emit: Emitter, terms: Value, scaled: Value, rows: list[Numbers]
-) -> list[Numbers]:
-    """Pixels plus the bias, and where *scaled* normalised and scaled."""
-    bias = emit.load_one(terms, BIAS)
-    cells = [[emit.register(pixel + bias) for pixel in pixels] for pixels in rows]
-    with emit.builder.if_then(scaled):
-        mean, inverse, scale, shift = (
-            emit.load_one(terms, i) for i in (MEAN, INVERSE, SCALE, SHIFT)
-        )
-        for cell in chain(*cells):
-            centred = emit.get(cell).exactly() - mean
-            emit.set(cell, centred.times(inverse).times(scale) + shift)
-    return [[emit.get(cell) for cell in row] for row in cells]
 
 
 def _store_pooled(emit: Emitter, rows: list[Numbers], block: Value, at: Value) -> None:
