@@ -8,7 +8,7 @@ windows that pixels of the next row lie in as well stay in registers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import numpy as np
 
@@ -22,14 +22,13 @@ from netspec.backends.cpu.vectors import (
     Emitter,
     Value,
     Vector,
-    emitted,
 )
 from netspec.backends.cpu.windows import (
-    ARGUMENTS,
-    SQUARES,
     Kept,
     Planes,
     called_with,
+    for_squares,
+    size_of,
 )
 from netspec.compiled import njit
 
@@ -78,7 +77,7 @@ class Placed:
         """Gradients and places of a row of windows, for each step back."""
         line = self.emit.add(self.emit.mul(plane, self.at.out_h), row)
         skipped = self.emit.mul(line, self.at.out_w)
-        gradients = self._unless_outside(row, self.at.y, _bytes(self.emit, skipped))
+        gradients = self._unless_outside(row, self.at.y, size_of(self.emit, skipped))
         places = self._unless_outside(row, self.at.second, skipped)
         return [
             [
@@ -108,7 +107,7 @@ class Even(Placed):
         """Shares of a row of windows, for each step back."""
         emit, at = self.emit, self.at
         line = emit.add(emit.mul(plane, at.out_h), row)
-        skipped = _bytes(emit, emit.mul(line, at.out_w))
+        skipped = size_of(emit, emit.mul(line, at.out_w))
         gradients = self._unless_outside(row, at.y, skipped)
         inside = emit.builder.icmp_unsigned("<", row, at.out_h)
         down = emit.load_one(at.second, emit.builder.select(inside, row, emit.index(0)))
@@ -124,22 +123,17 @@ class Even(Placed):
         return Vector(self.emit.builder, window[0])
 
 
-def _kernel(name: str, kind: type[Placed], kernel: int, stride: int) -> Any:
+def _gather(
+    kind: type[Placed], emit: Emitter, at: Planes, kernel: int, stride: int
+) -> None:
     """All planes, for windows of *kernel* × *kernel*, *stride* apart."""
-
-    def gather(emit: Emitter, *arguments: Value) -> None:
-        at = Planes(*arguments)
-        columns = emit.add(at.width, at.pad_w)
-        blocks = emit.divide(emit.add(columns, stride * WIDTH - 1), stride * WIDTH)
-        with emit.loop(blocks) as block:
-            strip = Strip(emit, at, block, kernel, stride)
-            operation = kind(emit, at, strip)
-            with emit.loop(at.planes) as plane:
-                _down(emit, at, strip, operation, plane)
-
-    gather.__name__ = f"{name}_{kernel}x{kernel}_by_{stride}"
-    gather.__doc__ = f"{name} over planes; called with {Planes.__name__}."
-    return emitted(*ARGUMENTS, apart=True)(gather)
+    columns = emit.add(at.width, at.pad_w)
+    blocks = emit.divide(emit.add(columns, stride * WIDTH - 1), stride * WIDTH)
+    with emit.loop(blocks) as block:
+        strip = Strip(emit, at, block, kernel, stride)
+        operation = kind(emit, at, strip)
+        with emit.loop(at.planes) as plane:
+            _down(emit, at, strip, operation, plane)
 
 
 def _down(
@@ -168,7 +162,7 @@ def _down(
                     )
                     for other in range(stride)
                 ]
-                strip.store(emit.add(at.x, _bytes(emit, place)), pixels)
+                strip.store(emit.add(at.x, size_of(emit, place)), pixels)
         kept.change(windows[: reach * (reach - 1)])
 
 
@@ -180,16 +174,8 @@ def _sum(emit: Emitter, shares: list[Vector]) -> Vector:
     return total
 
 
-def _bytes(emit: Emitter, values: Value) -> Value:
-    return emit.mul(values, FLOAT_BYTES)
-
-
-def _family(name: str, kind: type[Placed]) -> tuple[Any, ...]:
-    return tuple(_kernel(name, kind, *square) for square in SQUARES)
-
-
-_maximum_2x2_by_2, _maximum_3x3_by_1, _maximum_3x3_by_2 = _family("maximum", Placed)
-_average_2x2_by_2, _average_3x3_by_1, _average_3x3_by_2 = _family("average", Even)
+_maximum = for_squares("maximum_gradient", partial(_gather, Placed))
+_average = for_squares("average_gradient", partial(_gather, Even))
 
 
 @njit(cache=True, nogil=True)
@@ -206,13 +192,7 @@ def maximum(counter, tasks, workspace, group, dx, dy, index, window):  # type: i
     while task < tasks:
         first = task * group
         places = address(index, 0) + first * dy.shape[1] * dy.shape[2]
-        called = called_with(dx, dy, places, 0, first, group, window, nowhere)
-        if window[0] == 2:
-            _maximum_2x2_by_2(called)
-        elif window[2] == 1:
-            _maximum_3x3_by_1(called)
-        else:
-            _maximum_3x3_by_2(called)
+        _maximum(called_with(dx, dy, places, 0, first, group, window, nowhere))
         task = claim(counter)
 
 
@@ -226,11 +206,5 @@ def average(counter, tasks, workspace, group, dx, dy, lengths, window):  # type:
     task = claim(counter)
     while task < tasks:
         first = task * group
-        called = called_with(dx, dy, down, across, first, group, window, nowhere)
-        if window[0] == 2:
-            _average_2x2_by_2(called)
-        elif window[2] == 1:
-            _average_3x3_by_1(called)
-        else:
-            _average_3x3_by_2(called)
+        _average(called_with(dx, dy, down, across, first, group, window, nowhere))
         task = claim(counter)

@@ -9,6 +9,7 @@ changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ SQUARES = ((2, 2), (3, 1), (3, 2))
 
 _LEAST = np.float32(LOWEST)
 _ADDRESS, _COUNT = types.uintp, types.intp
-ARGUMENTS = (_ADDRESS,) * 4 + (_COUNT,) * 7 + (_ADDRESS,)  # of Planes
+ARGUMENTS = (_ADDRESS,) * 4 + (_COUNT,) * 9 + (_ADDRESS,)  # of Planes
 
 
 class Planes(NamedTuple):
@@ -59,6 +60,8 @@ class Planes(NamedTuple):
     width: Value
     out_h: Value
     out_w: Value
+    kernel: Value
+    stride: Value
     pad_h: Value
     pad_w: Value
     nowhere: Value
@@ -188,31 +191,54 @@ class Strip:
         return vectors if len(vectors) == 1 else self.emit.in_turn(*vectors)
 
 
-def _kernel(name: str, kind: type[Maximum], kernel: int, stride: int) -> Any:
+def size_of(emit: Emitter, values: Value) -> Value:
+    """Bytes of that many float32 values."""
+    return emit.mul(values, FLOAT_BYTES)
+
+
+Body = Callable[[Emitter, "Planes", int, int], None]  # of a kernel and a stride
+
+
+def for_squares(name: str, body: Body) -> Any:
+    """What *body* emits for windows of each of SQUARES; called with Planes."""
+
+    def over(emit: Emitter, *arguments: Value) -> None:
+        at, build = Planes(*arguments), emit.builder
+        for kernel, stride in SQUARES:
+            own = build.and_(
+                build.icmp_signed("==", at.kernel, emit.index(kernel)),
+                build.icmp_signed("==", at.stride, emit.index(stride)),
+            )
+            with build.if_then(own):
+                body(emit, at, kernel, stride)
+
+    over.__name__ = name
+    over.__doc__ = f"{name} over planes; called with {Planes.__name__}."
+    return emitted(*ARGUMENTS, apart=True)(over)
+
+
+def _pool(
+    kind: type[Maximum], emit: Emitter, at: Planes, kernel: int, stride: int
+) -> None:
     """All planes, for windows of *kernel* × *kernel*, *stride* apart."""
-
-    def pool(emit: Emitter, *arguments: Value) -> None:
-        at = Planes(*arguments)
-        blocks = emit.divide(emit.add(at.out_w, WIDTH - 1), WIDTH)
-        with emit.loop(blocks) as block:
-            strip = Strip(emit, at, block, kernel, stride)
-            operation = kind(emit, at, strip)
-            with emit.loop(at.planes) as plane:
-                _down(emit, at, strip, operation, plane)
-
-    pool.__name__ = f"{name}_{kernel}x{kernel}_by_{stride}"
-    pool.__doc__ = f"{name} over planes; called with {Planes.__name__}."
-    return emitted(*ARGUMENTS, apart=True)(pool)
+    blocks = emit.divide(emit.add(at.out_w, WIDTH - 1), WIDTH)
+    with emit.loop(blocks) as block:
+        strip = Strip(emit, at, block, kernel, stride)
+        operation = kind(emit, at, strip)
+        with emit.loop(at.planes) as plane:
+            _down(emit, at, strip, operation, plane)
 
 
 def _down(
     emit: Emitter, at: Planes, strip: Strip, operation: Maximum, plane: Value
 ) -> None:
     """One strip of windows from the first row of a plane to its last."""
-    image = emit.add(at.x, _bytes(emit, emit.mul(plane, emit.mul(at.height, at.width))))
+    image = emit.add(
+        at.x, size_of(emit, emit.mul(plane, emit.mul(at.height, at.width)))
+    )
 
     def read(row: Value) -> list[Value]:
-        here = emit.add(image, _bytes(emit, emit.mul(row, at.width)))
+        here = emit.add(image, size_of(emit, emit.mul(row, at.width)))
         inside = emit.builder.icmp_unsigned("<", row, at.height)
         source = emit.builder.select(inside, here, at.nowhere)
         return operation.of_row(strip.taps(source, operation.outside))
@@ -251,19 +277,9 @@ class Kept:
         return cgutils.alloca_once_value(self.builder, value), value.type
 
 
-def _bytes(emit: Emitter, values: Value) -> Value:
-    return emit.mul(values, FLOAT_BYTES)
-
-
-def _family(name: str, kind: type[Maximum]) -> tuple[Callable[..., None], ...]:
-    return tuple(_kernel(name, kind, *square) for square in SQUARES)
-
-
-_maximum_2x2_by_2, _maximum_3x3_by_1, _maximum_3x3_by_2 = _family("maximum", Maximum)
-_placed_2x2_by_2, _placed_3x3_by_1, _placed_3x3_by_2 = _family(
-    "placed_maximum", PlacedMaximum
-)
-_average_2x2_by_2, _average_3x3_by_1, _average_3x3_by_2 = _family("average", Average)
+_maximum = for_squares("maximum", partial(_pool, Maximum))
+_placed = for_squares("placed_maximum", partial(_pool, PlacedMaximum))
+_average = for_squares("average", partial(_pool, Average))
 
 
 @njit(inline="always")
@@ -275,7 +291,8 @@ def called_with(x, y, second, third, first, group, window, nowhere):  # type: ig
     return (
         address(x, first * height * width), address(y, first * out_h * out_w),
         second, third, min(group, planes - first),
-        height, width, out_h, out_w, window[4], window[5], nowhere,
+        height, width, out_h, out_w, window[0], window[2], window[4], window[5],
+        nowhere,
     )  # fmt: skip
 
 
@@ -291,13 +308,7 @@ def maximum(counter, tasks, workspace, group, x, y, window):  # type: ignore[no-
     task = claim(counter)
     while task < tasks:
         first = task * group
-        called = called_with(x, y, 0, 0, first, group, window, nowhere)
-        if window[0] == 2:
-            _maximum_2x2_by_2(called)
-        elif window[2] == 1:
-            _maximum_3x3_by_1(called)
-        else:
-            _maximum_3x3_by_2(called)
+        _maximum(called_with(x, y, 0, 0, first, group, window, nowhere))
         task = claim(counter)
 
 
@@ -311,13 +322,7 @@ def placed_maximum(counter, tasks, workspace, group, x, y, index, window):  # ty
     while task < tasks:
         first = task * group
         places = address(index, 0) + first * y.shape[1] * y.shape[2]
-        called = called_with(x, y, places, 0, first, group, window, nowhere)
-        if window[0] == 2:
-            _placed_2x2_by_2(called)
-        elif window[2] == 1:
-            _placed_3x3_by_1(called)
-        else:
-            _placed_3x3_by_2(called)
+        _placed(called_with(x, y, places, 0, first, group, window, nowhere))
         task = claim(counter)
 
 
@@ -331,11 +336,5 @@ def average(counter, tasks, workspace, group, x, y, lengths, window):  # type: i
     task = claim(counter)
     while task < tasks:
         first = task * group
-        called = called_with(x, y, down, across, first, group, window, nowhere)
-        if window[0] == 2:
-            _average_2x2_by_2(called)
-        elif window[2] == 1:
-            _average_3x3_by_1(called)
-        else:
-            _average_3x3_by_2(called)
+        _average(called_with(x, y, down, across, first, group, window, nowhere))
         task = claim(counter)
