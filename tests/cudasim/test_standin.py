@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -398,23 +399,43 @@ def test_exchange_without_a_group_never_ends(monkeypatch: pytest.MonkeyPatch) ->
     assert all("the other ranks do not call" in str(error) for error in errors)
 
 
+def wait_for_another_host(own: Any, rank: int, nccl: Any) -> Any:
+    """Rank 0's host waits until rank 1 has what rank 0's GPU is to send."""
+    import cupy
+
+    stream = cupy.cuda.get_current_stream().ptr
+    x = cupy.full(3, rank, "float32")
+    if rank == 0:
+        own.send(x.data.ptr, 3, nccl.NCCL_FLOAT32, 1, stream)
+        return ARRIVED.wait(20)
+    own.recv(x.data.ptr, 3, nccl.NCCL_FLOAT32, 0, stream)
+    found = x.get().tolist()
+    ARRIVED.set()
+    return found
+
+
+ARRIVED = threading.Event()
+
+
 def test_a_gpu_works_while_its_host_waits_for_another_host() -> None:
-    arrived = threading.Event()
+    ARRIVED.clear()
+    assert ranks(2, wait_for_another_host, order="late") == [True, [0, 0, 0]]
 
-    def act(own: Any, rank: int, nccl: Any) -> Any:
-        import cupy
 
-        stream = cupy.cuda.get_current_stream().ptr
-        x = cupy.full(3, rank, "float32")
-        if rank == 0:
-            own.send(x.data.ptr, 3, nccl.NCCL_FLOAT32, 1, stream)
-            return arrived.wait(20)
-        own.recv(x.data.ptr, 3, nccl.NCCL_FLOAT32, 0, stream)
-        found = x.get().tolist()
-        arrived.set()
-        return found
+def test_no_gpu_works_when_its_machine_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.cudasim.standin import streams
 
-    assert ranks(2, act, order="late") == [True, [0, 0, 0]]
+    go_on = streams.go_on
+
+    def slowly(device: int, pointer: int) -> bool:
+        done = go_on(device, pointer)
+        time.sleep(0.5)
+        return done
+
+    monkeypatch.setattr(streams, "go_on", slowly)
+    ARRIVED.clear()
+    ranks(2, wait_for_another_host, order="late")
+    assert not [each for each in threading.enumerate() if "_work" in each.name]
 
 
 def test_what_goes_wrong_meanwhile_is_told_later(

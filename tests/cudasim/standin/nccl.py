@@ -260,7 +260,9 @@ class NcclCommunicator:
         """Have the GPUs of other ranks work for which this one waits."""
         for peer in set(peers) & set(self._ranks) - {self._rank}:
             work = self._ranks[peer]._work
-            threading.Thread(target=work, args=(answered,), daemon=True).start()
+            thread = threading.Thread(target=work, args=(answered,), daemon=True)
+            world().threads.append(thread)
+            thread.start()
 
     def _work(self, answered: threading.Event) -> None:
         """Do what this rank's GPU has to, in a thread that stands for it."""

@@ -14,6 +14,7 @@ from tests.cudasim.emulator import Launch, Watching
 
 HERE = str(Path(__file__).parent)
 ORDERS = ("at once", "late", "others first")
+_PATIENCE = 5.0  # seconds for a thread to end that nobody waits for
 
 
 class SyncError(AssertionError):
@@ -91,6 +92,7 @@ class World:
         self.local = threading.local()
         self.lock = threading.RLock()
         self.parts: dict[Any, Any] = {}  # of the other modules: queues, pools
+        self.threads: list[threading.Thread] = []  # that work as GPUs
         self._forbidding = 0
 
     @property
@@ -164,4 +166,6 @@ def enter(new: World) -> None:
 
 
 def leave(old: World) -> None:
+    for thread in old.threads:  # what they work on goes with it
+        thread.join(_PATIENCE)
     _worlds.remove(old)
