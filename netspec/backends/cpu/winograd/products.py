@@ -151,7 +151,8 @@ def _filters(  # type: ignore[no-untyped-def]
         wide = (now + WIDTH - 1) // WIDTH
         for low in range(0, g.channels, DEPTH):
             high = min(g.channels, low + DEPTH)
-            transform_panels(w, k // WIDTH, wide, u, 0, lines, size, low, high, g)
+            part, first_panel = (low, high), k // WIDTH
+            transform_panels(w, first_panel, wide, u, 0, lines, size, WIDTH, part, g)
             _multiply(u, 0, v, m, first, some, low, high, now, size, g)
         _finish(m, y, finish, first, some, k, now, g)
         task = claim(counter)
