@@ -11,8 +11,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from netspec.backends.cpu import lanes
 from netspec.backends.cpu.epilogue import TERMS
-from netspec.backends.cpu.vectors import FLOAT_BYTES, Emitter, Value, emitted
+from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, Emitter, Value, emitted
 from netspec.compiled import njit
 
 _ADDRESS, _COUNT, _FLOAT = types.uintp, types.intp, types.float32
@@ -25,6 +26,29 @@ def copy(
     """target[i] = source[i × step]."""
     with emit.loop(count) as i:
         emit.store_one(target, i, emit.number(source, emit.mul(i, step)))
+
+
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, _COUNT, apart=True)
+def copy_rows(
+    emit: Emitter,
+    source: Value,
+    step: Value,
+    target: Value,
+    pitch: Value,
+    rows: Value,
+    values: Value,
+) -> None:
+    """target[i × pitch + j] = source[i × step + j], for *rows* i and *values* j."""
+    whole = emit.divide(values, WIDTH)
+    rest = emit.mul(whole, WIDTH)
+    mask = lanes.inside(emit, rest, values)
+    with emit.loop(rows) as i:
+        at, to = emit.mul(i, step), emit.mul(i, pitch)
+        with emit.loop(whole) as block:
+            j = emit.mul(block, WIDTH)
+            emit.store(target, emit.add(to, j), emit.load(source, emit.add(at, j)))
+        last = lanes.load(emit, mask, source, emit.add(at, rest), 0.0)
+        lanes.store(emit, mask, target, emit.add(to, rest), last)
 
 
 @emitted(_ADDRESS, _ADDRESS, _COUNT, _COUNT, apart=True)

@@ -13,7 +13,7 @@ from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.lines import address
 from netspec.backends.cpu.panels import multiply
 from netspec.backends.cpu.threads import claim, share
-from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, ROWS
+from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, ROWS, WIDTH
 from netspec.backends.cpu.winograd.gradient import (
     fill_channels,
     held_rows,
@@ -22,7 +22,15 @@ from netspec.backends.cpu.winograd.gradient import (
 )
 from netspec.backends.cpu.winograd.grid import SPARE, Grid, tile_of
 from netspec.backends.cpu.winograd.transforms import PLANES, outputs_by_channel
-from netspec.backends.cpu.winograd.weights import kernels_of, panel_size, transformed
+from netspec.backends.cpu.winograd.weights import (
+    SCRATCH as WEIGHTS_SCRATCH,
+)
+from netspec.backends.cpu.winograd.weights import (
+    kernels_of,
+    panel_size,
+    plane_size,
+    transform_panels,
+)
 from netspec.compiled import njit
 
 BLOCK_VALUES = 1 << 18  # float32 values of a block's V and M: one core's cache
@@ -34,38 +42,45 @@ def convolve_beside(
 ) -> None:
     """y = w * x of one group, finished; for *backward* see
     :func:`netspec.backends.cpu.winograd.weights.kernels_of`."""
-    u = transformed(kernels_of(w, g, backward), g, LANES)
     wide_c, wide_k = padded(g.channels), padded(g.filters)
     rows = x.shape[0] * g.high
     some = min(
         max(1, BLOCK_VALUES // (PLANES * g.wide * (wide_c + wide_k))),
         -(-rows // LEAST_TASKS),
     )
+    size = panel_size(g.channels)
+    stride = plane_size(wide_k, size)
     tiles = -(-some * g.wide // ROWS) * ROWS
     pixels = g.tile**2 * g.wide * wide_k
+    scratch = max(scratch_size(g), pixels + TERMS * wide_k, WEIGHTS_SCRATCH)
     share(
-        _blocks, -(-rows // some), x, u, y, finish, rows, some,
-        panel_size(g.channels), held_rows(g), g,
-        workspace=PLANES * (tiles * (wide_c + wide_k) + 2 * SPARE)
-        + max(scratch_size(g), pixels + TERMS * wide_k),
+        _blocks, -(-rows // some), kernels_of(w, g, backward), x, y, finish, rows, some,
+        size, stride, held_rows(g), g,
+        workspace=PLANES * (stride + tiles * (wide_c + wide_k) + 2 * SPARE) + scratch,
         work=PLANES * g.tiles * g.channels * g.filters,
     )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
 def _blocks(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, x, u, y, finish, rows, some, size, held, g
+    counter, tasks, workspace, w, x, y, finish, rows, some, size, stride, held, g
 ):
-    """One task is *some* rows of tiles."""
+    """One task is *some* rows of tiles; every worker transforms the weights for
+    itself."""
     wide_c = (g.channels + LANES - 1) // LANES * LANES
     wide_k = (g.filters + LANES - 1) // LANES * LANES
     tiles = (some * g.wide + ROWS - 1) // ROWS * ROWS
     size_v, size_m = tiles * wide_c + SPARE, tiles * wide_k + SPARE
+    u = workspace[: PLANES * stride].reshape(PLANES, stride)
+    workspace = workspace[PLANES * stride :]
     v = workspace[: PLANES * size_v].reshape(PLANES, size_v)
     rest = workspace[PLANES * size_v :]
     m = rest[: PLANES * size_m].reshape(PLANES, size_m)
     scratch = rest[PLANES * size_m :]
     task = claim(counter)
+    if task < tasks:
+        lines, wide = scratch.ctypes.data, (g.filters + WIDTH - 1) // WIDTH
+        transform_panels(w, 0, wide, u, 0, lines, size, LANES, (0, g.channels), g)
     while task < tasks:
         first = task * some
         now = min(some, rows - first)
