@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.backends.cpu.lines import address, clear, copy, copy_to_bytes, span
+from netspec.backends.cpu.lines import (
+    address,
+    clear,
+    complete_line,
+    copy,
+    copy_to_bytes,
+    span,
+)
 from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES
 from netspec.backends.cpu.winograd.formulas import TAPS, TILE
 from netspec.compiled import njit
@@ -109,6 +116,16 @@ def store_block(block, pitch, size, plane, row, column, tiles):  # type: ignore[
     for r in range(min(size, plane.shape[0] - top)):
         target = address(plane[top + r], left)
         copy((block + r * pitch * FLOAT_BYTES, 1, target, columns))
+
+
+@njit(inline="always")
+def complete_block(block, pitch, plane, row, column, tiles, finish):  # type: ignore[no-untyped-def]
+    """The same for tiles of TILE pixels, to which something is added."""
+    top, left = TILE * row, TILE * column
+    columns = min(TILE * tiles, plane.shape[1] - left)
+    for r in range(min(TILE, plane.shape[0] - top)):
+        source, target = block + r * pitch * FLOAT_BYTES, address(plane[top + r], left)
+        complete_line((source, target, columns, finish.other, finish.floor))
 
 
 @njit(inline="always")
