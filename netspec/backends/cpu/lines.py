@@ -38,6 +38,29 @@ def copy(
         emit.store_one(target, i, emit.number(source, emit.mul(i, step)))
 
 
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, _COUNT, apart=True)
+def copy_rows(
+    emit: Emitter,
+    source: Value,
+    step: Value,
+    target: Value,
+    pitch: Value,
+    rows: Value,
+    values: Value,
+) -> None:
+    """target[i × pitch + j] = source[i × step + j], for *rows* i and *values* j."""
+    whole = emit.divide(values, WIDTH)
+    rest = emit.mul(whole, WIDTH)
+    mask = lanes.inside(emit, rest, values)
+    with emit.loop(rows) as i:
+        at, to = emit.mul(i, step), emit.mul(i, pitch)
+        with emit.loop(whole) as block:
+            j = emit.mul(block, WIDTH)
+            emit.store(target, emit.add(to, j), emit.load(source, emit.add(at, j)))
+        last = lanes.load(emit, mask, source, emit.add(at, rest), 0.0)
+        lanes.store(emit, mask, target, emit.add(to, rest), last)
+
+
 @emitted(_ADDRESS, _ADDRESS, _COUNT, _COUNT, apart=True)
 def add(emit: Emitter, source: Value, target: Value, step: Value, count: Value) -> None:
     """target[i × step] += source[i]."""

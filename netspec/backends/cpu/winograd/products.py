@@ -46,7 +46,6 @@ from netspec.backends.cpu.winograd.weights import (
     panel_size,
     plane_size,
     transform_panels,
-    transformed,
 )
 from netspec.compiled import njit
 
@@ -70,19 +69,21 @@ def convolve(
     :func:`netspec.backends.cpu.winograd.weights.kernels_of`."""
     size = panel_size(g.channels)
     large = PLANES * plane_size(g.filters, size) >= LARGE_WEIGHTS
-    run = _by_chunk if large else _by_block
+    # What is more, transformed weights or tiles, is better not passed between workers.
+    run = _by_chunk if large or g.filters > panels(g) * LANES else _by_block
     run(x, kernels_of(w, g, backward), y, g, finish)
 
 
 def _by_block(x: Array, w: Kernels, y: Array, g: Grid, finish: Finish) -> None:
-    u = transformed(w, g)
     filters = min(BLOCK_FILTERS, -(-g.filters // ROWS) * ROWS)
     each = PLANES * LANES * (g.channels + filters)
     some = max(1, BLOCK_VALUES // each)
+    size = panel_size(g.channels)
+    stride = plane_size(g.filters, size)
+    room = PLANES * stride + each * some + 2 * PLANES * SPARE
     share(
-        _blocks, -(-panels(g) // some), x, u, y, finish, some, filters,
-        panel_size(g.channels), g,
-        workspace=each * some + 2 * PLANES * SPARE + SCRATCH,
+        _blocks, -(-panels(g) // some), w, x, y, finish, some, filters, size, stride, g,
+        workspace=room + max(SCRATCH, WEIGHTS_SCRATCH),
         work=PLANES * g.tiles * g.channels * g.filters,
     )  # fmt: skip
 
@@ -109,14 +110,23 @@ def _by_chunk(x: Array, w: Kernels, y: Array, g: Grid, finish: Finish) -> None:
 
 @njit(nogil=True, cache=True)
 def _blocks(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, x, u, y, finish, some, filters, size, g
+    counter, tasks, workspace, w, x, y, finish, some, filters, size, stride, g
 ):
-    """One task is one block of *some* panels."""
+    """One task is one block of *some* panels.
+
+    Every worker transforms the weights for itself: to have those that another has
+    transformed takes longer.
+    """
+    u = workspace[: PLANES * stride].reshape(PLANES, stride)
+    workspace = workspace[PLANES * stride :]
     stride = some * g.channels * LANES + SPARE
     v = workspace[: PLANES * stride].reshape(PLANES, stride)
     rest = workspace[PLANES * stride :]
     count = (g.tiles + LANES - 1) // LANES
     task = claim(counter)
+    if task < tasks:
+        lines, wide = rest.ctypes.data, (g.filters + WIDTH - 1) // WIDTH
+        transform_panels(w, 0, wide, u, 0, lines, size, 0, g.channels, g)
     while task < tasks:
         first = task * some
         block = min(some, count - first)

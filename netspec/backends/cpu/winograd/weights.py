@@ -1,4 +1,4 @@
-"""Transforming the weights: all of them at once, or some filters at a time."""
+"""Transforming the weights."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.lines import address, copy
-from netspec.backends.cpu.threads import buffer, claim, share
 from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, transpose
 from netspec.backends.cpu.winograd.formulas import TAPS
 from netspec.backends.cpu.winograd.grid import SPARE, Grid
-from netspec.backends.cpu.winograd.transforms import PLANES, kernels
+from netspec.backends.cpu.winograd.transforms import kernels
 from netspec.compiled import njit
 
 KERNEL = TAPS * TAPS
@@ -49,23 +48,6 @@ def kernels_of(w: Array, g: Grid, backward: bool) -> Kernels:
     return Kernels(flat, start, g.channels * KERNEL, KERNEL, 1)
 
 
-def transformed(w: Kernels, g: Grid) -> Array:
-    """G w Gᵀ of one group, in panels: (PLANES, panel, channel, WIDTH) of filters.
-
-    Returns:
-        (PLANES, values of a plane); valid until the next operation.
-    """
-    size = panel_size(g.channels)
-    stride = plane_size(g.filters, size)
-    u = buffer("weights", PLANES * stride).reshape(PLANES, stride)
-    work = g.channels * g.filters * PLANES
-    share(
-        _transform, -(-g.filters // WIDTH), w, u, size, g,
-        workspace=SCRATCH, work=work,
-    )  # fmt: skip
-    return u
-
-
 def panel_size(channels: int) -> int:
     """Values of one panel of one plane."""
     return channels * WIDTH
@@ -74,16 +56,6 @@ def panel_size(channels: int) -> int:
 def plane_size(filters: int, panel: int) -> int:
     """Values of one plane of some filters."""
     return -(-filters // WIDTH) * panel + SPARE
-
-
-@njit(nogil=True, cache=True)
-def _transform(counter, tasks, workspace, w, u, size, g):  # type: ignore[no-untyped-def]
-    """One task is one panel."""
-    panel = claim(counter)
-    while panel < tasks:
-        lines = workspace.ctypes.data
-        transform_panels(w, panel, 1, u, panel, lines, size, 0, g.channels, g)
-        panel = claim(counter)
 
 
 @njit(nogil=True)
