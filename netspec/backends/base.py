@@ -81,6 +81,8 @@ class Epilogue:
     Attributes:
         mean, variance, eps: as :meth:`batch_norm` takes them; None: not normalised.
         scale, shift: as :meth:`affine` takes them, of (K,); both None: not scaled.
+        other: an array of the outputs' shape that is added, which may be the outputs'
+            own memory, with what it held; None: nothing is.
         relu: negative values become 0.
         pool: only the largest of every 2 × 2 positions is stored, as :meth:`max_pool`
             of stride 2 gives it, rows and columns that are left over excepted.
@@ -93,6 +95,7 @@ class Epilogue:
     eps: float = 0.0
     scale: Any = None
     shift: Any = None
+    other: Any = None
     relu: bool = False
     pool: bool = False
     places: Any = None

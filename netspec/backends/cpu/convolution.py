@@ -43,13 +43,14 @@ class CpuConvolutionOps(ConvolutionOps):
         after: Epilogue | None = None,
     ) -> None:
         """See :meth:`ConvolutionOps.convolution_forward`."""
-        if not _compiled(geo, x, w, y):
+        added = [] if after is None or after.other is None else [after.other]
+        if not _compiled(geo, x, w, y, *added):
             super().convolution_forward(x, w, b, y, geo, after)
             return
         # Also where a batch has become so small that it would not be chosen any more.
         pools = after is not None and after.pool
         algorithm = winograd if pools else self._choose(winograd.suits_forward, geo)
-        algorithm.forward(x, w, y, geo, finish(geo.filters, b, after))
+        algorithm.forward(x, w, y, geo, finish(geo.filters, b, after, y))
 
     def pools_convolution(
         self,

@@ -119,7 +119,8 @@ def _finish(m, y, finish, first, some, wide_k, scratch, g):  # type: ignore[no-u
         for k in range(g.filters):
             terms[i * wide_k + k] = finish.terms[g.first_filter + k, i]
     plane, columns = y.shape[2] * y.shape[3], y.shape[3]
-    rest = terms.ctypes.data, wide_k, finish.scaled, finish.floor
+    ending = finish.scaled, finish.adds, finish.other, finish.floor
+    rest = (terms.ctypes.data, wide_k, *ending)
     for r in range(some):
         n, row = divmod(first + r, g.high)
         products = address(m[0], r * g.wide * wide_k)

@@ -13,9 +13,16 @@ from numba import types
 from numba.extending import intrinsic
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.backends.cpu.lines import address, clear, copy, copy_to_bytes, span
+from netspec.backends.cpu.lines import (
+    address,
+    clear,
+    complete_line,
+    copy,
+    copy_to_bytes,
+    span,
+)
 from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, Emitter, Value, called
-from netspec.backends.cpu.winograd.formulas import SPAN, TAPS, WIDE_TAPS
+from netspec.backends.cpu.winograd.formulas import SPAN, TAPS, TILE, WIDE_TAPS
 from netspec.compiled import njit
 
 # A line between planes, so that the same place of all of them does not fall into one
@@ -169,6 +176,16 @@ def store_block(block, pitch, size, plane, row, column, tiles):  # type: ignore[
     for r in range(min(size, plane.shape[0] - top)):
         target = address(plane[top + r], left)
         copy((block + r * pitch * FLOAT_BYTES, 1, target, columns))
+
+
+@njit(inline="always")
+def complete_block(block, pitch, plane, row, column, tiles, finish):  # type: ignore[no-untyped-def]
+    """The same for tiles of TILE pixels, to which something is added."""
+    top, left = TILE * row, TILE * column
+    columns = min(TILE * tiles, plane.shape[1] - left)
+    for r in range(min(TILE, plane.shape[0] - top)):
+        source, target = block + r * pitch * FLOAT_BYTES, address(plane[top + r], left)
+        complete_line((source, target, columns, finish.other, finish.floor))
 
 
 @njit(inline="always")

@@ -12,7 +12,7 @@ from itertools import chain
 
 from numba import types
 
-from netspec.backends.cpu.finishing import finished
+from netspec.backends.cpu.finishing import scaled_sums
 from netspec.backends.cpu.vectors import (
     LANES,
     WIDTH,
@@ -98,7 +98,8 @@ def outputs_by_tile(
         rows = [
             formulas.outputs([column[row] for column in columns]) for row in range(TILE)
         ]
-        pixels = finished(emit, list(chain(*rows)), term, scaled, floor)
+        pixels = scaled_sums(emit, list(chain(*rows)), term, scaled)
+        pixels = [pixel.at_least(emit.splat(floor)) for pixel in pixels]
         rows = [pixels[i : i + TILE] for i in range(0, len(pixels), TILE)]
         with emit.builder.if_else(pool) as (then, otherwise):
             with then, emit.builder.if_else(placed) as (with_places, without):
