@@ -13,7 +13,7 @@ from numba import types
 
 from netspec.backends.cpu import lanes
 from netspec.backends.cpu.epilogue import TERMS
-from netspec.backends.cpu.finishing import finished
+from netspec.backends.cpu.finishing import completed, scaled_sums
 from netspec.backends.cpu.vectors import (
     FLOAT_BYTES,
     ROWS,
@@ -40,7 +40,10 @@ _PRODUCT = (
     _ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, types.boolean
 )  # fmt: skip
 _MEANWHILE = _ADDRESS, _COUNT, _COUNT, _COUNT
-_FINISH = (_ADDRESS, _COUNT, _COUNT, _COUNT, _ADDRESS, types.boolean, types.float32)
+_FINISH = (
+    _ADDRESS, *[_COUNT] * 4, _ADDRESS, types.boolean, types.boolean, _COUNT,
+    types.float32,
+)  # fmt: skip
 
 
 @emitted(*_PRODUCT)
@@ -134,8 +137,9 @@ def multiply_finished(emit: Emitter, *args: Value) -> None:
     """a b, or c + a b, finished: as outputs of ROWS filters, not written to c.
 
     Called with one tuple of: what :func:`multiply_meanwhile` takes; the address of the
-    outputs and their values from one filter to the next; how many of the filters, and
-    of the LANES, there are; the filters' terms, and *scaled* and *floor* of
+    outputs and their values from one filter to the next; which filter is the first that
+    is stored, how many of the filters, and of the LANES, there are; the filters' terms,
+    and *scaled*, *adds*, *other* and *floor* of
     :class:`~netspec.backends.cpu.epilogue.Finish`.
     """
     _finished(emit, VECTORS, args)
@@ -150,9 +154,13 @@ def multiply_half_finished(emit: Emitter, *args: Value) -> None:
 def _finished(emit: Emitter, vectors: int, args: tuple[Value, ...]) -> None:
     taken = len(_PRODUCT) + len(_MEANWHILE)
     product, (y, y_step, *last) = args[:taken], args[taken:]
-    for i in range(ROWS):  # the lines come while the sums are made
-        for j in range(vectors):
-            emit.prefetch(y, emit.add(emit.mul(y_step, i), j * WIDTH), write=True)
+    adds, other = last[-3:-1]
+    cells = [(i, j * WIDTH) for i in range(ROWS) for j in range(vectors)]
+    for i, j in cells:  # the lines come while the sums are made
+        emit.prefetch(y, emit.add(emit.mul(y_step, i), j), write=True)
+    with emit.builder.if_then(adds):
+        for i, j in cells:
+            emit.prefetch(emit.add(y, other), emit.add(emit.mul(y_step, i), j))
     _finish(emit, _sums(emit, vectors, *product), y, y_step, *last)
 
 
@@ -225,23 +233,33 @@ def _finish(
     sums: list[list[Vector]],
     y: Value,
     y_step: Value,
+    first: Value,
     rows: Value,
     columns: Value,
     terms: Value,
     scaled: Value,
+    adds: Value,
+    other: Value,
     floor: Value,
 ) -> None:
+    starts = [emit.index(j * WIDTH) for j in range(len(sums[0]))]
+    masks = [lanes.inside(emit, start, columns) for start in starts]
+    beside, stored = emit.add(y, other), emit.sub(rows, first)
     for i, row in enumerate(sums):
+        line = emit.mul(y_step, i)
 
         def term(number: int, first: int = i * TERMS) -> Vector:
             return emit.load_one(terms, first + number)
 
-        is_there = emit.builder.icmp_signed("<", emit.index(i), rows)
+        def load(j: int, line: Value = line) -> Vector:
+            return lanes.load(emit, masks[j], beside, emit.add(line, starts[j]), 0.0)
+
+        turn = emit.sub(i, first)
+        is_there = emit.builder.icmp_unsigned("<", turn, stored)
         with emit.builder.if_then(is_there, likely=True):
-            for j, total in enumerate(finished(emit, row, term, scaled, floor)):
-                place = emit.add(emit.mul(y_step, i), j * WIDTH)
-                mask = lanes.inside(emit, emit.index(j * WIDTH), columns)
-                lanes.store(emit, mask, y, place, total)
+            values = scaled_sums(emit, row, term, scaled)
+            for j, total in enumerate(completed(emit, values, load, adds, floor)):
+                lanes.store(emit, masks[j], y, emit.add(line, starts[j]), total)
 
 
 @njit(inline="always")

@@ -232,19 +232,24 @@ def _outputs(w, g, panel, y, finish, args, after):  # type: ignore[no-untyped-de
     where = panel, rows, first, last, inside
     for tap in range(0, taps, DEPTH):
         for k in range(0, whole, ROWS):
-            _tile(w, g, low, k, tap, where, y, finish, after)
+            _tile(w, g, low, (k, k, tap), where, y, finish, after)
     if whole < filters:  # with some that are there already
-        k = filters - ROWS
         for tap in range(0, taps, DEPTH):
-            _tile(w, g, low, k, tap, where, y, finish, after)
+            place = filters - ROWS, whole, tap
+            _tile(w, g, low, place, where, y, finish, after)
     if not inside:
         store_rows(rows, LANES, y, g, low, filters, first, last, finish)
 
 
 @njit(inline="always")
-def _tile(w, g, low, k, tap, where, y, finish, after):  # type: ignore[no-untyped-def]
-    """Add taps from *tap* on to ROWS filters from *low* + *k* on, in rows; the last
-    ones go to the outputs at once, if they are of one image."""
+def _tile(w, g, low, place, where, y, finish, after):  # type: ignore[no-untyped-def]
+    """Add taps to ROWS filters, in rows; with the last taps they go to the outputs, if
+    these are of one image.
+
+    *place* is the first filter less *low*, the first that is not there already, and
+    the first tap.
+    """
+    k, new, tap = place
     (right, step), rows, first, last, inside = where
     taps, lanes = w.shape[2], last - first
     left = address(w[g, low + k], tap)
@@ -259,8 +264,10 @@ def _tile(w, g, low, k, tap, where, y, finish, after):  # type: ignore[no-untype
     if inside and tap + depth == taps:
         n, at = divmod(first, y.shape[3])
         terms = address(finish.terms, (g * y.shape[2] + low + k) * TERMS)
-        target = address(y[n, g, low + k], at), y.shape[3], y.shape[2] - low - k
-        last_args = (*args, *target, lanes, terms, finish.scaled, finish.floor)
+        target = address(y[n, g, low + k], at), y.shape[3]
+        sizes = new - k, y.shape[2] - low - k, lanes
+        ending = finish.scaled, finish.adds, finish.other, finish.floor
+        last_args = (*args, *target, *sizes, terms, *ending)
         if lanes > WIDTH:
             multiply_finished(last_args)
         else:

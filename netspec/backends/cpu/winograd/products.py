@@ -10,6 +10,8 @@ again for every chunk is quicker than to fetch it from memory.
 
 from __future__ import annotations
 
+import numpy as np
+
 from netspec.backends.cpu.epilogue import TERMS, Finish
 from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.lines import address
@@ -26,6 +28,7 @@ from netspec.backends.cpu.winograd.formulas import SPAN, TILE
 from netspec.backends.cpu.winograd.grid import (
     SPARE,
     Grid,
+    complete_block,
     load_strip,
     panels,
     place,
@@ -52,6 +55,7 @@ from netspec.backends.cpu.winograd.weights import (
 )
 from netspec.compiled import njit
 
+LOWEST = np.float32(-np.inf)
 BLOCK_VALUES = 1 << 18  # float32 values of a block's V and M: one core's cache
 CHUNK_VALUES = 1 << 22  # of a chunk's V: the cache that cores share
 LARGE_WEIGHTS = 1 << 20  # values of U from which on workers share tiles
@@ -134,7 +138,8 @@ def _blocks(  # type: ignore[no-untyped-def]
     task = claim(counter)
     if task < tasks:
         lines, wide = rest.ctypes.data, (g.filters + WIDTH - 1) // WIDTH
-        transform_panels(w, 0, wide, u, 0, lines, size, 0, g.channels, g)
+        every = 0, g.channels
+        transform_panels(w, 0, wide, u, 0, lines, size, WIDTH, every, g)
     while task < tasks:
         first = task * some
         block = min(some, count - first)
@@ -186,7 +191,8 @@ def _filters(  # type: ignore[no-untyped-def]
         wide = (now + WIDTH - 1) // WIDTH
         for low in range(0, g.channels, depth):
             high = min(g.channels, low + depth)
-            transform_panels(w, k // WIDTH, wide, u, 0, lines, size, low, high, g)
+            part, first_panel = (low, high), k // WIDTH
+            transform_panels(w, first_panel, wide, u, 0, lines, size, WIDTH, part, g)
             _multiply(u, 0, v, m, first, some, low, high, now, size, g)
         _finish(m, y, finish, first, some, k, now, g)
         task = claim(counter)
@@ -271,12 +277,12 @@ def _finish(m, y, finish, first, some, low, filters, g):  # type: ignore[no-unty
             products = m + (p * room + k * LANES) * FLOAT_BYTES
             number = g.first_filter + low + k
             terms = address(finish.terms, number * TERMS)
-            scaled, floor, pool = finish.scaled, finish.floor, finish.pool
+            # What something will be added to is not rectified yet.
+            floor = LOWEST if finish.adds else finish.floor
             placed = finish.places.size > 0
-            outputs_by_tile(
-                (products, stride, vectors, terms, scaled, floor, pool, placed, block)
-            )
-            _store(block, y, finish.places, (first + p) * LANES, number, pool, g)
+            ending = finish.scaled, floor, finish.pool, placed
+            outputs_by_tile((products, stride, vectors, terms, *ending, block))
+            _store(block, y, finish, (first + p) * LANES, number, g)
 
 
 @njit(inline="always")
@@ -287,16 +293,20 @@ def _rooms(filters, some):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _store(block, y, places, start, k, pool, g):  # type: ignore[no-untyped-def]
+def _store(block, y, finish, start, k, g):  # type: ignore[no-untyped-def]
     """The pixels of the panel from tile *start* on, to their images."""
-    size = TILE // 2 if pool else TILE
+    size = TILE // 2 if finish.pool else TILE
+    places = finish.places
     stop = min(g.tiles, start + LANES)
     tile = start
     while tile < stop:
         n, row, column = place(tile, g)
         side = min(g.wide - column, stop - tile)
         pixels = block + size * (tile - start) * FLOAT_BYTES
-        store_block(pixels, STRIP, size, y[n, k], row, column, side)
+        if finish.adds:
+            complete_block(pixels, STRIP, y[n, k], row, column, side, finish)
+        else:
+            store_block(pixels, STRIP, size, y[n, k], row, column, side)
         if places.size > 0:
             numbers = pixels + PLACES * FLOAT_BYTES
             store_places(numbers, STRIP, size, places[n, k], row, column, side)
