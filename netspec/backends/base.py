@@ -19,7 +19,7 @@ Conventions of every operation:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -40,6 +40,14 @@ class ConvolutionGeometry:
     pad: Shape
     dilation: Shape
     group: int = 1
+
+    def __hash__(self) -> int:
+        """Computed once: every operation looks up what it has decided before."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, each.name) for each in fields(self)))
 
     @cached_property
     def output(self) -> Shape:
@@ -73,6 +81,8 @@ class Epilogue:
     Attributes:
         mean, variance, eps: as :meth:`batch_norm` takes them; None: not normalised.
         scale, shift: as :meth:`affine` takes them, of (K,); both None: not scaled.
+        other: an array of the outputs' shape that is added, which may be the outputs'
+            own memory, with what it held; None: nothing is.
         relu: negative values become 0.
         pool: only the largest of every 2 × 2 positions is stored, as :meth:`max_pool`
             of stride 2 gives it, rows and columns that are left over excepted.
@@ -85,6 +95,7 @@ class Epilogue:
     eps: float = 0.0
     scale: Any = None
     shift: Any = None
+    other: Any = None
     relu: bool = False
     pool: bool = False
     places: Any = None

@@ -82,8 +82,9 @@ class Stage(IntEnum):
 
     NORMALISE = 1
     SCALE = 2
-    RECTIFY = 3
-    POOL = 4
+    ADD = 3
+    RECTIFY = 4
+    POOL = 5
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,8 @@ class Convolution(Layer):
         return len(bottom) == 1
 
     def absorbs(self, stage: Stage, bottom: Shapes) -> bool:
-        """Everything that is done channel by channel, to the one top."""
+        """Everything that is done channel by channel, or element by element, to the one
+        top."""
         return len(bottom) == 1 and self._axis(bottom[0]) == 1
 
     def macs(self, bottom: Shapes, top: Shapes) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netspec.backends.base import Epilogue
 from netspec.errors import SpecError
 from netspec.layers.base import (
     Layer,
@@ -61,6 +62,15 @@ class Eltwise(Layer):
     def scratch(self, bottom: Shapes, in_place: bool) -> Mapping[str, Scratch]:
         """Which bottom is the largest, for a maximum."""
         return {"mask": Scratch(bottom[0], "int32")} if self.operation == MAX else {}
+
+    def stage(self, bottom: Shapes) -> Stage | None:
+        """The plain sum of two."""
+        is_plain = self.operation == SUM and set(self.coefficients) <= {1.0}
+        return Stage.ADD if is_plain and len(bottom) == 2 else None
+
+    def join(self, ops: Any, run: Run, after: Epilogue) -> None:
+        """Add the other bottom; that which the layer before makes is not in memory."""
+        (after.other,) = (x for x in run.bottom if x is not None)
 
     def absorbs(self, stage: Stage, bottom: Shapes) -> bool:
         """A ReLU of a sum."""

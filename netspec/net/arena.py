@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from netspec.graph import Graph, Param
@@ -10,22 +11,32 @@ from netspec.net.blob import Blob
 from netspec.plan import Segment, graph_layout
 from netspec.random import Key
 
+Array = Any
+Room = Callable[[int, str], Array | None]
+
 
 class Arena:
     """The parameters that a net owns: one buffer for data, one for gradients.
 
     Args:
         ops: of the device that they lie on.
+        room: makes the arrays, see :class:`netspec.Net`.
     """
 
     def __init__(
-        self, graph: Graph, borrowed: frozenset[int], dtype: str, ops: Any
+        self,
+        graph: Graph,
+        borrowed: frozenset[int],
+        dtype: str,
+        ops: Any,
+        room: Room | None = None,
     ) -> None:
         layout = graph_layout(graph, borrowed)
         self.segments: tuple[Segment, ...] = layout.segments
         self._ops = ops
-        self.data = ops.zeros(layout.size, dtype)
-        self.diff = ops.zeros(layout.size, dtype)
+        self.data, self.diff = (
+            _zeros(room, ops, layout.size, dtype) for _ in ("data", "diff")
+        )
 
     def blob(self, segment: Segment) -> Blob:
         """Views of one parameter."""
@@ -40,11 +51,21 @@ class Arena:
                 fill(segment.param.filler, values, key)
 
 
+def _zeros(room: Room | None, ops: Any, size: int, dtype: str) -> Array:
+    found = room(size, dtype) if room else None
+    return ops.zeros(size, dtype) if found is None else found
+
+
 def make_params(
-    graph: Graph, dtype: str, seed: int, lent: dict[int, Blob], ops: Any
+    graph: Graph,
+    dtype: str,
+    seed: int,
+    lent: dict[int, Blob],
+    ops: Any,
+    room: Room | None = None,
 ) -> tuple[Arena, list[Blob]]:
     """A graph's parameters: those in *lent* as they are, the rest filled anew."""
-    arena = Arena(graph, frozenset(lent), dtype, ops)
+    arena = Arena(graph, frozenset(lent), dtype, ops, room)
     arena.fill(seed)
     own = map(arena.blob, arena.segments)
     blobs = [lent[i] if i in lent else next(own) for i in range(len(graph.params))]

@@ -15,7 +15,7 @@ from netspec.errors import NetspecError, UsageError
 from netspec.graph import PHASES, Feeding, Graph, Node, build_graph
 from netspec.layers.base import Run
 from netspec.layers.user_code import UserCode
-from netspec.net.arena import Arena, borrow, make_params
+from netspec.net.arena import Arena, Room, borrow, make_params
 from netspec.net.blob import Blob
 from netspec.net.load import Loader
 from netspec.net.memory import Memory, node_params
@@ -56,6 +56,8 @@ class Net:
         share_with: a net whose parameters this one uses where layer names agree.
         allow_python: whether its Python layers may run the code that they name, or the
             objects that were made for them already.
+        room: makes the arrays of parameters and of gradients, where the device is not
+            to: called with a length and a type; what it makes is zero, or None.
 
     Raises:
         SpecError, DataError, DeviceError, UsageError.
@@ -77,6 +79,7 @@ class Net:
         feeding: Feeding | None = None,
         share_with: Net | None = None,
         allow_python: bool | UserCode = False,
+        room: Room | None = None,
     ) -> None:
         self.spec = model if isinstance(model, Located) else read_net(model)
         self.ops = open_device(device)
@@ -93,7 +96,7 @@ class Net:
         self.arena: Arena
         self.param_blobs: list[Blob]
         lent = self._borrow(share_with) if share_with else {}
-        self._make_params(lent)
+        self._make_params(lent, room)
         self._bind()
         if weights is not None:
             self.load(weights)
@@ -101,10 +104,10 @@ class Net:
     def _build(self) -> Graph:
         return build_graph(self.spec, *self.state, self._feeding, self._code)
 
-    def _make_params(self, lent: dict[int, Blob]) -> None:
+    def _make_params(self, lent: dict[int, Blob], room: Room | None) -> None:
         with telling_memory(self):
             self.arena, self.param_blobs = make_params(
-                self.graph, self.dtype, self.seed, lent, self.ops
+                self.graph, self.dtype, self.seed, lent, self.ops, room
             )
 
     def _borrow(self, owner: Net) -> dict[int, Blob]:
@@ -349,7 +352,8 @@ class Net:
         """
         normalizers = normalizers or {}
         for node, run in self._steps:
-            run.key = run.key.at(iteration)
+            if run.key.iteration != iteration:
+                run.key = run.key.at(iteration)
             run.first_sample = first_sample
             run.normalizer = normalizers.get(node.name)
             run.labels_checked = node.name in checked

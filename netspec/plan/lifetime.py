@@ -131,9 +131,10 @@ def _add(uses: _Uses, kind: str, storage: Storages, name: str, step: int) -> Non
 
 def _forward(memory: Memory, uses: _Uses, step: Step, at: int) -> None:
     nodes = memory.graph.nodes
-    for name in nodes[step.first].bottoms:
+    names = read_ahead(memory.graph, step)
+    for name in names:
         _add(uses, "data", memory.data, name, at)
-    read = {memory.data[name] for name in nodes[step.first].bottoms}
+    read = {memory.data[name] for name in names}
     for name in nodes[step.last].tops:
         root = memory.data[name]
         if nodes[step.first].layer.is_source:
@@ -162,6 +163,18 @@ def _backward(memory: Memory, uses: _Uses, step: Step, at: int) -> None:
     wanted = [b for b, g in zip(node.bottoms, node.bottom_gradient) if g]
     for name in (*(wanted if node is shown else ()), *shown.tops):
         _add(uses, "diff", memory.diff, name, at)
+
+
+def read_ahead(graph: Graph, step: Step) -> list[str]:
+    """Blobs that a forward step reads."""
+    return [*graph.nodes[step.first].bottoms, *added(graph, step)]
+
+
+def added(graph: Graph, step: Step) -> list[str]:
+    """Blobs that later layers of a step read, and that it does not make on its way."""
+    made = {top for i in step.nodes for top in graph.nodes[i].tops}
+    read = (name for i in step.nodes[1:] for name in graph.nodes[i].bottoms)
+    return [name for name in read if name not in made]
 
 
 def read_behind(node: Node, shown: Node) -> list[str]:

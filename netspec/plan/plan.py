@@ -20,7 +20,7 @@ from netspec.plan.fusion import Fusing
 from netspec.plan.lifetime import Memory, array_lifetimes
 from netspec.plan.recompute import Again, repeats
 from netspec.plan.schedule import Chains, Kind, Step, forward_steps, schedule
-from netspec.plan.sharing import in_place_nodes
+from netspec.plan.sharing import in_place_nodes, sums_in_place
 from netspec.plan.storage import data_storage, diff_storage
 
 
@@ -93,6 +93,9 @@ def make_plan(
     data, diff = data_storage(graph, in_place), diff_storage(graph, in_place)
     memory = Memory(graph, backward, data, diff, in_place)
     chains = Fusing(graph, backward, data, ops, dtype).chains() if lean else {}
+    if not backward:
+        over = sums_in_place(graph, in_place, chains)
+        memory = replace(memory, data=data_storage(graph, in_place, over))
     plan = _lay_out(Plan(memory, lean, dtype, {}, (), chains))
     if not (recompute and backward):
         return plan

@@ -15,7 +15,14 @@ from itertools import pairwise
 
 from netspec.graph.graph import Node
 from netspec.layers.base import Alias
-from netspec.plan.lifetime import Memory, fed, read_behind, scratch_of, told
+from netspec.plan.lifetime import (
+    Memory,
+    fed,
+    read_ahead,
+    read_behind,
+    scratch_of,
+    told,
+)
 from netspec.plan.schedule import Step, backward_steps
 
 Again = dict[int, tuple[Step, ...]]
@@ -137,4 +144,4 @@ def writes(memory: Memory, step: Step) -> set[str]:
 
 
 def _reads(memory: Memory, step: Step) -> set[str]:
-    return {memory.data[name] for name in memory.graph.nodes[step.first].bottoms}
+    return {memory.data[name] for name in read_ahead(memory.graph, step)}

@@ -12,10 +12,11 @@ is waited for.
 
 A GPU adds and updates beside backward.  A core does one thing at a time: what it adds,
 updates and, to ranks of the same machine, copies is taken from backward, which becomes
-longer by it; only latencies and the work of a network card are hidden.  It is taken for
-granted that no core is to spare.  And ranks of one machine share its memory: where all
-of them want more than it gives, no layer is quicker than its arrays go through the
-share of one rank.
+longer by it; only latencies and the work of a network card are hidden.  Such ranks read
+each other's arrays: halving is one pass over memory, which adds, and doubling another,
+which copies.  It is taken for granted that no core is to spare.  And they share the
+memory of their machine: where all of them want more than it gives, no layer is quicker
+than its arrays go through the share of one rank.
 
 What the model leaves out: reading data, processors that slow down when all of their
 cores work, and other programs.
@@ -60,7 +61,9 @@ class Link:
 
     Attributes:
         latency: seconds until a message's first byte is there.
-        bandwidth: bytes a second, each way.
+        bandwidth: bytes a second, each way; 0: what a rank copies is read where it is,
+            and written, at the rate of the device's memory, and what it adds is not
+            copied.
         span: neighbouring ranks that it connects; 0: all.
         beyond: the link between groups of *span* ranks.
         in_memory: whether ranks of one machine copy with their own cores.
@@ -89,8 +92,8 @@ LINKS = {
     "nvlink": Link("nvlink", 5e-6, 380e9, span=8, beyond="ib400"),
     "ib400": Link("ib400", 5e-6, 42e9),
     "eth25": Link("eth25", 30e-6, 2.6e9),
-    # Processes of one machine, by MPI.
-    "memory": Link("memory", 150e-6, 3e9, in_memory=True),
+    # Processes of one machine, which see each other's arrays.
+    "memory": Link("memory", 100e-6, 0.0, in_memory=True),
 }
 
 
@@ -325,13 +328,13 @@ def reduction(
         between = _between(link, distance)
         part /= 2
         latency += 2 * between.latency
-        travel += 2 * part / between.bandwidth
+        travel += 2 * part / (between.bandwidth or device.bandwidth)
         added += 0 if between.adds else 3 * part
         distance *= 2
     if core != ranks:  # those beyond the power of two hand theirs over, and get it back
         outer = _between(link, core)
         latency += 2 * outer.latency
-        travel += 2 * size / outer.bandwidth
+        travel += 2 * size / (outer.bandwidth or device.bandwidth)
         added += 0 if outer.adds else 3 * size
     work = (added + _update_bytes(part, histories)) / device.bandwidth
     taken = (work if device.alone else 0.0) + (travel if link.in_memory else 0.0)

@@ -1,4 +1,5 @@
-"""Which layers of a lean net work in place though their file gives them a top apart.
+"""Which layers of a lean net work in place though their file gives them a top apart,
+and which sums lie where what they add to a convolution lay.
 
 Only where nobody could tell: no other layer reads the bottom, forward or backward, and
 no caller does.
@@ -7,7 +8,8 @@ no caller does.
 from __future__ import annotations
 
 from netspec.graph.graph import Graph, Node
-from netspec.plan.lifetime import fed, told
+from netspec.plan.lifetime import added, fed, told
+from netspec.plan.schedule import Chains, Kind, Step
 from netspec.plan.storage import data_storage
 
 
@@ -18,6 +20,47 @@ def in_place_nodes(graph: Graph, backward: bool) -> frozenset[int]:
         if _can(node, backward) and _unobserved(graph, i, backward, found):
             found.add(i)
     return frozenset(found)
+
+
+def sums_in_place(
+    graph: Graph, in_place: frozenset[int], chains: Chains
+) -> dict[int, str]:
+    """Of the sums that another layer computes, those that may be written over what is
+    added, which that layer reads element by element: this bottom's name, by index.
+
+    Of a net that does not go backward.
+    """
+    found: dict[int, str] = {}
+    for head, those in chains.items():
+        step = Step(Kind.FORWARD, (head, *those))
+        for name in added(graph, step):
+            index = next(i for i in those if name in graph.nodes[i].bottoms)
+            blobs = _lying_with(graph, name, in_place, found)
+            if not _needed(graph, blobs, head, index, chains):
+                found[index] = name
+    return found
+
+
+def _lying_with(
+    graph: Graph, name: str, in_place: frozenset[int], found: dict[int, str]
+) -> set[str]:
+    storage = data_storage(graph, in_place, found)
+    return set(storage.members(storage[name]))
+
+
+def _needed(
+    graph: Graph, blobs: set[str], head: int, index: int, chains: Chains
+) -> bool:
+    """Whether anybody but sum *index* reads or writes blobs when *head* is run, or
+    afterwards."""
+    if blobs & {*fed(graph), *told(graph)}:
+        return True
+    runs = {i: first for first, those in chains.items() for i in those}
+    return any(
+        blobs & {*node.bottoms, *node.tops}
+        for i, node in enumerate(graph.nodes)
+        if i != index and runs.get(i, i) >= head
+    )
 
 
 def _can(node: Node, backward: bool) -> bool:

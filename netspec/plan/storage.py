@@ -2,16 +2,20 @@
 
 Blobs of one name are one piece already (a layer in place gives its top its bottom's
 name).  Split, Flatten and Reshape give their tops the bottom's data, and the latter two
-its diff as well.  A lean plan lets further layers work in place.
+its diff as well.  A lean plan lets further layers work in place, and sums lie where a
+bottom lay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from netspec.graph.graph import Graph
 from netspec.layers.base import Alias
 from netspec.shapes import count
+
+NONE: Mapping[int, str] = MappingProxyType({})
 
 
 class Storages:
@@ -40,27 +44,35 @@ class Storages:
 
 
 def group_storage(
-    graph: Graph, aliases: Collection[Alias], in_place: Collection[int] = ()
+    graph: Graph,
+    aliases: Collection[Alias],
+    in_place: Collection[int] = (),
+    over: Mapping[int, str] = NONE,
 ) -> Storages:
     """Storages of a graph when the given kinds of alias share memory.
 
     Args:
         in_place: indices of the nodes that work in place though their file does not
             say so.
+        over: bottoms whose memory becomes that of a node's top, by index.
     """
     storages = Storages()
     for i, node in enumerate(graph.nodes):
         for name, shape in zip(node.tops, node.top_shapes):
             if node.layer.alias in aliases or i in in_place:
                 storages.alias(name, node.bottoms[0])
+            elif i in over:
+                storages.alias(name, over[i])
             else:
                 storages.add(name, count(shape))
     return storages
 
 
-def data_storage(graph: Graph, in_place: Collection[int] = ()) -> Storages:
+def data_storage(
+    graph: Graph, in_place: Collection[int] = (), over: Mapping[int, str] = NONE
+) -> Storages:
     """Storages of the blobs' data."""
-    return group_storage(graph, (Alias.DATA, Alias.BOTH), in_place)
+    return group_storage(graph, (Alias.DATA, Alias.BOTH), in_place, over)
 
 
 def diff_storage(graph: Graph, in_place: Collection[int] = ()) -> Storages:

@@ -53,7 +53,9 @@ def _described(ops: Any) -> str:
 
 def ranks_ready(sync: Synchronizer, ops: Any) -> RanksReady:
     """Time a reduction on all ranks, and say who they are."""
-    bucket = ops.zeros(_PROBE, "float32")
+    bucket = sync.shared and sync.shared(_PROBE, "float32")
+    if bucket is None:
+        bucket = ops.zeros(_PROBE, "float32")
     ops.fill(bucket, 1.0)
     seconds = []
     for _ in range(_TRIALS):

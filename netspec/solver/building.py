@@ -15,7 +15,7 @@ from netspec.solver.nets import NetSpec, test_specs, train_spec
 from netspec.solver.shards import Cut, choose_cut
 from netspec.solver.testing import Test
 from netspec.spec import Located, filter_net
-from netspec.sync import Synchronizer
+from netspec.sync import Synchronizer, Zeros
 
 DEFAULT_SEED = 0  # where random_seed is not given: a run follows from its files
 
@@ -52,9 +52,15 @@ def seed_of(solver: SolverParameter) -> int:
 
 
 def build_training(
-    solver: Located[SolverParameter], settings: Settings, ranks: int = 1
+    solver: Located[SolverParameter],
+    settings: Settings,
+    ranks: int = 1,
+    room: Zeros | None = None,
 ) -> Training:
     """Build the training net of one of *ranks* ranks.
+
+    Args:
+        room: of its parameters and gradients, see :class:`netspec.net.Net`.
 
     Raises:
         SpecError, DataError, DeviceError: what is wrong with the net or its data.
@@ -67,7 +73,7 @@ def build_training(
     graph = build_graph(spec.net, TRAIN, spec.level, spec.stages, feeding, code)
     cut = choose_cut(graph, solver, ranks)
     feeding = Feeding(sources=feeds.shapes, shards=cut.shards)
-    net = _net(spec, "train", settings, feeding, code=code)
+    net = _net(spec, "train", settings, feeding, code=code, room=room)
     return Training(net, feeds, cut)
 
 
@@ -109,6 +115,7 @@ def _net(
     feeding: Feeding,
     owner: Net | None = None,
     code: UserCode | None = None,
+    room: Zeros | None = None,
 ) -> Net:
     return Net(
         spec.net,
@@ -122,4 +129,5 @@ def _net(
         feeding=feeding,
         share_with=owner,
         allow_python=code or settings.allow_python,
+        room=room,
     )

@@ -127,7 +127,9 @@ class Solver:
         recompute = recompute and lean
         self._settings = Settings(seed, ops, lean, allow_python, recompute)
         self._sync = for_device(sync or Local(), ops)
-        self._training = build_training(spec, self._settings, self._sync.size)
+        self._training = build_training(
+            spec, self._settings, self._sync.size, self._sync.shared
+        )
         self.net: Net = self._training.net
         self._tests = build_tests(spec, self._settings, self.net, self._sync)
         self._progress = Progress()

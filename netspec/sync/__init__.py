@@ -1,6 +1,6 @@
 """Ranks and the order in which their gradients are added."""
 
-from netspec.sync.base import Synchronizer
+from netspec.sync.base import Synchronizer, Zeros
 from netspec.sync.choice import for_device
 from netspec.sync.local import Local
 from netspec.sync.messages import share_bytes
@@ -11,6 +11,7 @@ __all__ = [
     "Local",
     "Synchronizer",
     "TreeSum",
+    "Zeros",
     "for_device",
     "share_bytes",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 Array = Any
+Zeros = Callable[[int, str], Array | None]  # of a length and type; None: none made
 
 
 class Synchronizer(Protocol):
@@ -17,12 +18,18 @@ class Synchronizer(Protocol):
     Attributes:
         rank: this rank, from 0.
         size: number of ranks.
+        shared: makes arrays whose sums take less time, as neighbours read them where
+            they are; all ranks make the same ones, in the same order.  None: none such.
 
     Every call may raise DeviceError: a rank is lost; it is named.
     """
 
     rank: int
     size: int
+
+    @property
+    def shared(self) -> Zeros | None:
+        """See above."""
 
     @property
     def busy(self) -> float:

@@ -12,6 +12,7 @@ class Local:
 
     rank = 0
     size = 1
+    shared = None
 
     @property
     def busy(self) -> float:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from ctypes.util import find_library
 from dataclasses import dataclass
@@ -20,8 +20,10 @@ import numpy as np
 from netspec.errors import DeviceError, NetspecError, UsageError
 from netspec.sync.background import Background
 from netspec.sync.base import Array
-from netspec.sync.doubling import reduce_tree, share_parts
+from netspec.sync.direct import Direct
+from netspec.sync.doubling import partners, reduce_tree, share_parts
 from netspec.sync.launchers import announce, announce_end
+from netspec.sync.neighbours import Neighbours
 from netspec.sync.pulse import Activity, Launcher, Pulse
 
 LIMIT = 300.0  # seconds to wait for a rank before the run is ended
@@ -108,8 +110,10 @@ class Mpi:
         self._background = Background("netspec-sync")
         names = [str(place) for place in self.places]
         self._pulse = Pulse(self._mpi, self._world.Dup(), names, limit, self.end)
-        self._port = _MpiPort(self._mpi, self._world.Dup(), self._pulse)
-        self._own_port = _MpiPort(self._mpi, self._world.Dup(), self._pulse)
+        near = Neighbours(self.rank, partners(self.rank, self.size), self._gather)
+        self.shared = near.zeros
+        self._port = _MpiPort(self._mpi, self._world.Dup(), self._pulse, near)
+        self._own_port = _MpiPort(self._mpi, self._world.Dup(), self._pulse, near)
 
     @property
     def busy(self) -> float:
@@ -146,9 +150,11 @@ class Mpi:
         """See :class:`netspec.sync.Synchronizer`."""
         with Activity(self._pulse):
             share_parts(self._port, values)
+            self._port.settle()
 
     def finish(self) -> None:
         """See :class:`netspec.sync.Synchronizer`."""
+        self._background.do(self._own_port.settle)
         with Activity(self._pulse):
             self._background.finish()
 
@@ -164,6 +170,14 @@ class Mpi:
         """See :class:`netspec.sync.Synchronizer`."""
         with Activity(self._pulse):
             self._port.wait(self._port.comm.Ibarrier())
+
+    def _gather(self, data: bytes) -> list[bytes]:
+        """As many bytes of each rank, in order."""
+        own = np.frombuffer(data, np.uint8)
+        found = np.empty((self.size, len(own)), np.uint8)
+        with Activity(self._pulse):
+            self._port.wait(self._port.comm.Iallgather(own, found))
+        return [row.tobytes() for row in found]
 
     def note(self, activity: str) -> None:
         """See :class:`netspec.sync.Synchronizer`."""
@@ -202,13 +216,17 @@ class Mpi:
         self.end(f"{who}{trace}", 1)
 
 
-class _MpiPort:
+class _MpiPort(Direct):
     """Sends and receives on a communicator of its own, for one thread."""
 
-    def __init__(self, mpi: Any, comm: Any, pulse: Pulse) -> None:
+    def __init__(
+        self, mpi: Any, comm: Any, pulse: Pulse, neighbours: Neighbours
+    ) -> None:
+        super().__init__(neighbours)
         self._mpi, self.comm, self._pulse = mpi, comm, pulse
         self.rank, self.size = comm.rank, comm.size
         self._spare = np.empty(0, np.uint8)
+        self._word = np.empty(0, np.uint8)
 
     def reduce(
         self,
@@ -237,6 +255,11 @@ class _MpiPort:
     def add(self, into: Array, values: Array) -> None:
         """See :class:`netspec.sync.doubling.Port`."""
         into += values
+
+    def say(self, to: Iterable[int], until: Iterable[int]) -> None:
+        """See :class:`netspec.sync.direct.Direct`."""
+        awaited = [self.comm.Irecv(self._word, partner) for partner in until]
+        self.wait(*awaited, *(self.comm.Isend(self._word, partner) for partner in to))
 
     def wait(self, *requests: Any) -> None:
         """Wait for messages under way; other threads and ranks may use the core."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from netspec.errors import DeviceError, UsageError
 from netspec.sync.base import Array, Synchronizer
-from netspec.sync.doubling import reduce_tree, share_parts
+from netspec.sync.doubling import Messages, reduce_tree, share_parts
 from netspec.sync.messages import share_bytes
 
 _ID_BYTES = 128
@@ -65,6 +65,7 @@ class Nccl:
         self.library = f"{getattr(host, 'library', '')}, {_version(nccl)}".strip(", ")
         self._stream = cupy.cuda.Stream(non_blocking=True)
         self._port = _NcclPort(nccl, self._communicator(nccl), self._stream, self._ops)
+        self.shared = None  # GPUs have memory of their own
         self._spans: deque[tuple[Any, Any]] = deque()
         self._busy = 0.0
 
@@ -156,7 +157,7 @@ class Nccl:
         later.wait_event(done)
 
 
-class _NcclPort:
+class _NcclPort(Messages):
     """Sends and receives on one stream; see :class:`netspec.sync.doubling.Port`."""
 
     def __init__(self, nccl: Any, communicator: Any, stream: Any, ops: Any) -> None:

@@ -12,12 +12,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO, TextIO
 
 from netspec.errors import DeviceError
+from netspec.sync.deaths import Death, Deaths
 from netspec.sync.launchers import (
     ALLOCATION,
     ENDED,
@@ -73,15 +74,16 @@ class Supervisor:
     def _try(self, tried: int) -> int:
         with tempfile.TemporaryDirectory(prefix="netspec-ranks-") as self._folder:
             report = _Report()
-            try:
-                with self._start(tried) as self._process:
-                    readers = report.read(self._process)
-                    code = self._wait(self._process)
-                    for reader in readers:
-                        reader.join()
-            finally:
-                self._end_all()
-            return self._judge(code, report)
+            with closing(Deaths()) as deaths:
+                try:
+                    with self._start(tried) as self._process:
+                        readers = report.read(self._process)
+                        code = self._wait(self._process, deaths)
+                        for reader in readers:
+                            reader.join()
+                finally:
+                    self._end_all()
+                return self._judge(code, report, deaths)
 
     def _start(self, tried: int) -> subprocess.Popen[str]:
         own = {LAUNCHER: str(os.getpid()), RANKS: self._folder}
@@ -98,14 +100,18 @@ class Supervisor:
             start_new_session=True,  # Ctrl-C is ours to pass on
         )
 
-    def _judge(self, code: int, report: _Report) -> int:
+    def _judge(self, code: int, report: _Report, deaths: Deaths) -> int:
         """The exit code to end with; says who died."""
         if self._interrupts > 1:
             return _INTERRUPTED
         ended = _read(Path(self._folder, ENDED))
         if ended.isdecimal():
             return int(ended)
-        died = report.died(self._processes()) if self._several else _ended_by(code)
+        died = (
+            report.died(self._processes(), deaths.first())
+            if self._several
+            else _ended_by(code)
+        )
         if died:
             _say(died)
             return DeviceError.exit_code
@@ -114,11 +120,16 @@ class Supervisor:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signals.append(number)
 
-    def _wait(self, process: subprocess.Popen[str]) -> int:
-        """The exit code; signals are passed on meanwhile."""
+    def _wait(self, process: subprocess.Popen[str], deaths: Deaths) -> int:
+        """The exit code; signals are passed on meanwhile, and ranks are watched."""
+        known = 0
         while process.poll() is None:
             while self._signals:
                 self._pass_on(self._signals.popleft())
+            if self._several and len(os.listdir(self._folder)) != known:
+                ranks = self._processes()
+                deaths.watch(ranks.values())
+                known = len(ranks)
             time.sleep(_LOOK)
         return process.wait()
 
@@ -187,17 +198,23 @@ class _Report:
             return True
         return bool(_NOISE.match(line))
 
-    def died(self, processes: Mapping[int, int]) -> str:
-        """Who died, in one sentence; empty: nobody."""
+    def died(self, processes: Mapping[int, int], first: Death | None = None) -> str:
+        """Who died, in one sentence; empty: nobody.
+
+        Args:
+            first: whoever did so before the launcher ended the others, if anybody saw
+                it: the launcher names any of them.
+        """
         text = "\n".join(self._epitaph)
         found = _DEAD.search(text)
         if not found:
             return ""
         ranks = {process: rank for rank, process in processes.items()}
-        process = int(found[1] or found[3])
-        rank = found[2] or ranks.get(process, "?")
-        ends = [m for m in _SIGNAL.finditer(text) if m[1] or m[2]]
-        how = _how(int(ends[0][1] or ends[0][2])) if ends else "has died"
+        process = first.process if first else int(found[1] or found[3])
+        rank = ranks.get(process, "?" if first else found[2] or "?")
+        ends = [int(m[1] or m[2]) for m in _SIGNAL.finditer(text) if m[1] or m[2]]
+        number = first.signal if first and first.signal else (ends or [0])[0]
+        how = _how(number) if number else "has died"
         who = f"rank {rank}" + (f" (process {process})" if process else "")
         return f"{who} {how}."
 

@@ -23,7 +23,6 @@ SCRATCH_USERS = (
     "netspec.backends.cpu.direct.scattering",
     "netspec.backends.cpu.direct.products",
     "netspec.backends.cpu.winograd.products",
-    "netspec.backends.cpu.winograd.weights",
     "netspec.backends.cpu.winograd.gradient",
 )
 

@@ -15,10 +15,14 @@ from netspec.backends.numpy_ops import NumpyOps
 WINOGRAD = Geometry(3, 19, 37, (22, 18), (3, 3), (1, 1), (1, 1), (1, 1))
 GEOMETRIES = {
     "winograd": WINOGRAD,
+    "winograd, wide": Geometry(2, 32, 32, (22, 18), (5, 5), (1, 1), (2, 1), (1, 1)),
     "groups": Geometry(2, 18, 34, (17, 13), (3, 3), (1, 1), (0, 2), (1, 1), 2),
     "strided": Geometry(2, 5, 21, (23, 19), (5, 3), (2, 1), (1, 2), (1, 1)),
     "pointwise": Geometry(2, 33, 18, (9, 7), (1, 1), (1, 1), (0, 0), (1, 1)),
     "depthwise": Geometry(2, 6, 6, (13, 11), (3, 3), (2, 1), (1, 0), (1, 1), 6),
+    "crossing images": Geometry(5, 9, 21, (5, 5), (1, 1), (1, 1), (0, 0), (1, 1)),
+    "gathered": Geometry(2, 17, 32, (33, 12), (3, 3), (2, 1), (1, 1), (1, 1)),
+    "few filters": Geometry(2, 2, 5, (40, 9), (1, 1), (1, 1), (0, 0), (1, 1)),
     "volume": Geometry(1, 3, 4, (4, 5, 6), (2, 3, 1), (1, 2, 1), (0, 1, 2), (2, 1, 1)),
 }
 
@@ -39,6 +43,9 @@ class Arrays:
             drawn(geo.filters) for _ in range(4)
         )
         self.variance = drawn(geo.filters) ** 2
+        self.other = drawn(geo.batch, geo.filters, *geo.output)
+        self.other[0, 0, 0, 0] = np.nan
+        self.other[-1, -1, -1, -1] = np.inf
         self.y = np.full((geo.batch, geo.filters, *geo.output), np.nan, dtype)
 
 
@@ -50,6 +57,11 @@ EPILOGUES = {
     "scaled": lambda a: Epilogue(scale=a.scale),
     "scaled and shifted": lambda a: Epilogue(scale=a.scale, shift=a.shift, relu=True),
     "all": lambda a: Epilogue(a.mean, a.variance, 0.3, a.scale, a.shift, relu=True),
+    "added": lambda a: Epilogue(other=a.other),
+    "added, relu": lambda a: Epilogue(other=a.other, relu=True),
+    "all and added": lambda a: Epilogue(
+        a.mean, a.variance, 0.3, a.scale, a.shift, a.other, relu=True
+    ),
 }
 
 
@@ -61,6 +73,8 @@ def one_by_one(ops, geo: Geometry, a: Arrays, after: Epilogue) -> np.ndarray:
         ops.batch_norm(y, after.mean, after.variance, after.eps, y)
     if after.scale is not None:
         ops.affine(flat, after.scale, after.shift, flat)
+    if after.other is not None:
+        ops.eltwise_sum((after.other, y.copy()), y, (1, 1))
     if after.relu:
         ops.relu(y, y)
     return y
@@ -92,6 +106,23 @@ def test_an_epilogue_equals_separate_operations(case, after, ops, dtype, way):
     np.testing.assert_array_equal(bits(a.y), bits(expected))
     assert np.isnan(a.y).any()
     assert np.isfinite(a.y).any()
+
+
+@pytest.mark.parametrize("after", [name for name in EPILOGUES if "added" in name])
+@pytest.mark.parametrize("case", GEOMETRIES)
+@pytest.mark.parametrize(
+    ("ops", "dtype"), [(CpuOps(), "float32"), (NumpyOps(), "float64")]
+)
+def test_what_is_added_may_lie_where_the_outputs_come_to_lie(
+    case, after, ops, dtype, way
+):
+    geo = GEOMETRIES[case]
+    a = Arrays(geo, dtype)
+    epilogue = EPILOGUES[after](a)
+    expected = one_by_one(ops, geo, a, epilogue)
+    ops.convolution_forward(a.x, a.w, a.b, a.other, geo, epilogue)
+    np.testing.assert_array_equal(bits(a.other), bits(expected))
+    assert ops.adds_to_convolution()
 
 
 @pytest.mark.parametrize("placed", [False, True])

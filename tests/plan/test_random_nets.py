@@ -80,8 +80,11 @@ def _add_layer(draw, text: Text) -> None:
     earlier = draw(st.integers(0, 3)) == 0
     at = draw(st.integers(0, len(text.ends) - 1)) if earlier else -1
     blob, halved = text.ends[at]
-    kind = draw(st.sampled_from(["block", "block", "same", "same", "pool", "join"]))
-    if kind == "block":
+    kinds = ["block", "block", "same", "same", "pool", "join", "residual"]
+    kind = draw(st.sampled_from(kinds))
+    if kind == "residual":
+        _add_residual(draw, text, blob, halved)
+    elif kind == "block":
         _add_block(draw, text, blob, halved)
     elif kind == "pool" and halved < 2:
         which = draw(st.sampled_from(["MAX", "AVE"]))
@@ -93,18 +96,29 @@ def _add_layer(draw, text: Text) -> None:
         _add_same(draw, text, draw(st.sampled_from(sorted(SAME))), blob, halved)
 
 
-def _add_block(draw, text: Text, blob: str, halved: int) -> None:
+def _add_block(draw, text: Text, blob: str, halved: int, pools: bool = True) -> None:
     """A convolution, and layers that a plan may make part of it."""
     body = draw(st.sampled_from([CONVOLUTION, POINTWISE]))
     text.ends.append((text.add("Convolution", [blob], body), halved))
     for kind in ("BatchNorm", "Scale", "ReLU"):
         if draw(st.booleans()):
             _add_same(draw, text, kind, *text.ends[-1])
-    if halved < 2 and draw(st.booleans()):
+    if pools and halved < 2 and draw(st.booleans()):
         last, _ = text.ends[-1]
         text.ends.append(
             (text.add("Pooling", [last], POOL % ("MAX", 2, 2)), halved + 1)
         )
+
+
+def _add_residual(draw, text: Text, blob: str, halved: int) -> None:
+    """A block, and its sum with what it reads or with another of that shape."""
+    _add_block(draw, text, blob, halved, pools=False)
+    last, _ = text.ends[-1]
+    others = [b for b, h in text.ends if h == halved and b != last]
+    bottoms = draw(st.permutations([last, draw(st.sampled_from(others))]))
+    text.ends.append((text.add("Eltwise", bottoms, ""), halved))
+    if draw(st.booleans()):
+        _add_same(draw, text, "ReLU", *text.ends[-1])
 
 
 def _add_join(draw, text: Text, blob: str, halved: int) -> None:

@@ -80,6 +80,17 @@ def test_a_core_adds_updates_and_copies_in_the_place_of_something_else():
         assert found.seconds == pytest.approx(2 * 1 + copies + work)
 
 
+def test_neighbours_add_what_they_read_and_copy_what_they_get():
+    """Halves and quarters: two arrays read and one written; one read, one written."""
+    core, near = replace(SLOW, alone=True), Link("near", 1, 0.0, in_memory=True)
+    work = (3 + 2) * (400 + 200) / 1e5 + 5 * 200 / 1e5
+    found = reduction(800, 4, core, near)
+    assert found.taken == pytest.approx(work)
+    assert found.seconds == pytest.approx(4 * near.latency + work)
+    more = reduction(800, 5, core, near).taken - work  # and the whole bucket
+    assert more == pytest.approx((3 + 2) * 800 / 1e5)
+
+
 def test_ranks_beyond_a_power_of_two_cost_the_whole_bucket_twice():
     more = seconds(800, 5, FREE) - seconds(800, 4, FREE)
     assert more == pytest.approx(2 * (0.5 + 0.8))

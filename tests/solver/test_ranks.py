@@ -11,7 +11,7 @@ from netspec.errors import SpecError, UsageError
 from netspec.solver import buckets
 from netspec.solver.events import Iteration, Started, TestResult, Warned
 from netspec.solver.snapshot import read_snapshot
-from netspec.sync import Local
+from netspec.sync import Local, direct, doubling
 from tests.sync.threads import on_ranks
 
 from .small import classifier, make, pictures, weights_of
@@ -27,8 +27,11 @@ NORM = """
 
 @pytest.fixture(autouse=True)
 def _small_buckets(monkeypatch):
-    """Several buckets also in a small net, and parameters in several pieces."""
+    """Several buckets also in a small net, parameters in several pieces, and ranks
+    that read most of them where they are."""
     monkeypatch.setattr(buckets.cut_buckets, "__defaults__", (24, 40))
+    for room in (direct, doubling):
+        monkeypatch.setattr(room, "SMALL", 48)
 
 
 def trained(folder, sync, settings=SETTINGS, net=None, steps=3, data=DATA, **options):

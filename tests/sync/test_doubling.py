@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netspec.sync.doubling import SMALL
+from netspec.sync.doubling import SMALL, partners
 
 from .test_tree import by_recursion, gradients
 from .threads import on_ranks
@@ -86,3 +86,80 @@ def test_what_follows_from_parts_of_sums_reaches_all(size, length):
         core = 1 << size.bit_length() - 1
         assert sum(mine for *_, mine in found) == length
         assert max(mine for *_, mine in found) <= -(-length // core) + 1
+
+
+def summed_in_place(values, apart=(), lazy=()):
+    """As a run does it: sums of gradients in a place that others see, weights made of
+    parts of them, and both overwritten as soon as all is said to be done."""
+
+    def work(sync):
+        length = values.shape[1]
+        bucket, weights = (sync.shared(length, "float32") for _ in "12")
+        found = []
+        for _ in range(3):
+            bucket[...] = values[sync.rank]
+            weights[...] = 7
+
+            def then(part):
+                weights[part] -= bucket[part]
+
+            sync.begin(bucket, then, weights)
+            sync.finish()
+            found.append(weights.copy())
+            bucket[...] = np.nan  # its partners have read it
+            weights[...] = np.nan
+        bucket[...] = values[sync.rank]
+        sync.reduce(bucket)
+        found.append(7 - bucket)
+        bucket[...] = np.nan
+        sync.barrier()
+        return found, sync.own_port.sent
+
+    return on_ranks(len(values), work, apart, lazy)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("size", [2, 3, 4, 6, 8])
+def test_neighbours_read_what_they_would_be_sent(size):
+    values = gradients(size, LONG)
+    whole = reduced(values)[0][0]
+    for found, sent in summed_in_place(values):
+        assert sent == 0
+        for weights in found:
+            np.testing.assert_array_equal(weights, 7 - whole)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 5, 8])
+@pytest.mark.parametrize("lazy", [(0,), (1,), (2, 3)])
+def test_nobody_overwrites_what_a_slow_neighbour_still_reads(size, lazy):
+    values = gradients(size, LONG)
+    whole = reduced(values)[0][0]
+    for found, _ in summed_in_place(values, lazy=lazy):
+        for weights in found:
+            np.testing.assert_array_equal(weights, 7 - whole)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 6, 8])
+def test_some_pairs_may_be_far_apart(size):
+    values = gradients(size, LONG)
+    whole = reduced(values)[0][0]
+    apart = [
+        {rank, rank + 1} for rank in range(0, size, 4)
+    ]  # and 0 from what is beyond
+    sent = 0
+    for found, own in summed_in_place(values, apart, lazy=(1,)):
+        sent += own
+        for weights in found:
+            np.testing.assert_array_equal(weights, 7 - whole)
+    assert sent
+
+
+@pytest.mark.parametrize("size", range(1, 18))
+def test_partners_are_those_that_arrays_come_from(size):
+    for rank in range(size):
+        for partner in partners(rank, size):
+            assert rank in partners(partner, size)
+            assert partner != rank
+    assert sorted(partners(0, size)) == sorted({1, 2, 4, 8} & set(range(size))) or (
+        size & (size - 1)
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from netspec.sync.mpiexec import mpiexec
+from netspec.sync.neighbours import SWITCH
 from netspec.weights import read_weights
 
 from .running import NET, digest, make_files, run, running
@@ -53,6 +54,45 @@ def test_weights_do_not_depend_on_the_number_of_ranks(tmp_path, alone, ranks):
         done.stdout
     )
     assert done.stderr == ""
+
+
+WIDE = NET.replace("num_output: 7", "num_output: 96")  # more than messages carry
+
+# Each second rank finds no memory that others could read.
+SOME = (
+    f"test $((${{PMI_RANK-$OMPI_COMM_WORLD_RANK}} % 2)) = 0 || export {SWITCH}=0; "
+    'exec "$@"'
+)
+
+
+@pytest.fixture(scope="module")
+def wide_alone(tmp_path_factory):
+    """A run on one rank of a net whose gradients neighbours read where they are."""
+    folder = make_files(tmp_path_factory.mktemp("wide"), SHORT, WIDE)
+    assert run(folder).returncode == 0
+    return folder
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("way", ["direct", "messages", "mixed"])
+def test_neighbours_that_read_and_that_send_get_the_same(
+    tmp_path, wide_alone, ranks, way
+):
+    start = mpiexec(ranks)
+    start += ["sh", "-c", SOME, "sh"] if way == "mixed" else []
+    more = {SWITCH: "0"} if way == "messages" else {}
+    done = run(make_files(tmp_path, SHORT, WIDE), start=start, more=more)
+    assert done.returncode == 0, done.stderr
+    for iteration in (5, 12):
+        assert digest(tmp_path, iteration) == digest(wide_alone, iteration)
+
+
+def test_three_neighbours_get_what_they_get_by_messages(tmp_path):
+    for way in ("0", "1"):
+        folder = make_files(tmp_path / way, SHORT, WIDE)
+        done = run(folder, "--ranks", "3", more={SWITCH: way})
+        assert done.returncode == 0, done.stderr
+    assert digest(tmp_path / "0", 12) == digest(tmp_path / "1", 12)
 
 
 def test_three_ranks_say_that_they_only_nearly_agree(tmp_path, alone):
@@ -127,13 +167,15 @@ def test_ranks_that_were_suspended_together_go_on(tmp_path):
         assert not here.left_over()
 
 
-def test_a_dead_rank_is_named_and_the_run_ends(tmp_path):
+@pytest.mark.parametrize(("ranks", "dead"), [(2, 1), (3, 2)])
+def test_a_dead_rank_is_named_and_the_run_ends(tmp_path, ranks, dead):
+    """MPICH's launcher often names one of those that it has ended itself."""
     folder = make_files(tmp_path, LONG)
-    with running(folder, "--ranks", "2") as here:
-        process = here.ranks()[1]
+    with running(folder, "--ranks", str(ranks)) as here:
+        process = here.ranks()[dead]
         os.kill(process, signal.SIGKILL)
         assert here.wait() == 5
-        expected = f"netspec: rank 1 (process {process}) was ended by signal 9.\n"
+        expected = f"netspec: rank {dead} (process {process}) was ended by signal 9.\n"
         assert here.output.endswith(expected)
         assert "BAD TERMINATION" not in here.output
         assert not here.left_over()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 
 import pytest
 
+from netspec.sync.deaths import Death
 from netspec.sync.supervise import Supervisor, _Report
 
 MPICH = """
@@ -41,6 +44,51 @@ def test_who_died(text, died):
     shown = [line for line in text.splitlines() if not report._is_for_us(line)]
     assert shown == []
     assert report.died({0: 75, 2: 77}) == died
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "died"),
+    [
+        # The launcher has killed rank 2 because rank 0 was gone, or the other way.
+        (MPICH, Death(75, 11), "rank 0 (process 75) was ended by signal 11."),
+        (MPICH, Death(75), "rank 0 (process 75) was ended by signal 9."),
+        (MPICH, Death(77, 9), "rank 2 (process 77) was ended by signal 9."),
+        (OPEN_MPI, Death(77, 6), "rank 2 (process 77) was ended by signal 6."),
+        ("", Death(77, 9), ""),  # of old age
+    ],
+)
+def test_who_died_first_is_named_whomever_the_launcher_names(text, first, died):
+    report = _Report()
+    for line in text.splitlines():
+        report._is_for_us(line)
+    assert report.died({0: 75, 2: 77}, first) == died
+
+
+# A launcher that names the lowest rank that a signal has ended, as MPICH's does.
+LAUNCHER = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+ranks = [subprocess.Popen(["sleep", "60"]) for _ in "123"]
+for i, rank in enumerate(ranks):
+    Path(os.environ["NETSPEC_RANKS"], str(i)).write_text(str(rank.pid))
+time.sleep(0.5)
+for i in 1, 0, 2:
+    ranks[i].send_signal(11 if i == 1 else 9)
+    ranks[i].wait()
+print(f"=   PID {ranks[0].pid} RUNNING AT vm")
+print("YOUR APPLICATION TERMINATED WITH THE EXIT STRING: Killed (signal 9)")
+sys.exit(9)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux 5.3")
+def test_the_first_of_those_that_a_launcher_ends_is_named(tmp_path, capfd):
+    """Nobody looks while they die one right after the other."""
+    command = script(tmp_path, LAUNCHER)
+    assert Supervisor(command, several=True, restarts=0).run() == 5
+    said = capfd.readouterr().err
+    assert "netspec: rank 1 (process" in said
+    assert re.search(r"was ended by signal (11|9)\.\n$", said)
 
 
 def test_what_ranks_print_is_passed_on():

@@ -1,7 +1,11 @@
 """How threads board a kernel that runs: the instructions, on words that all see.
 
-A box is an int64 array of these words.  The thread that runs a kernel writes WANTED;
-its first :func:`claim` opens the kernel; helpers :func:`join` while it is open.
+A box is an int64 array of these words.  The thread that runs a kernel writes TASKS and
+WANTED; its first :func:`claim` opens the kernel; helpers :func:`join` while it is open.
+
+Tasks are claimed from both ends: by the thread that runs the kernel from the first one
+on, by the first helper from the last one back, and so on in turn.  What one kernel left
+in a worker's cache is then mostly what the same worker needs in the next.
 """
 
 from __future__ import annotations
@@ -10,14 +14,17 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 # Words that different threads write lie on cache lines apart.
-NEXT = 0  # the number of the next task
+CLAIMED = 0  # tasks claimed from the first on, and BACK times those from the last back
 WANTED = 1  # helpers that may join, until the kernel opens
+TASKS = 2  # of the kernel
+SIDE = 3  # words from the box to here: 0, or WORDS for who claims from the last back
 STATE = 8  # free seats, and SEAT times those taken; 0 while closed
 CODE = 9  # address of the kernel's entry for helpers
 TAKEN = 10  # seats that were taken when it closed
@@ -25,15 +32,17 @@ FINISHED = 16  # helpers that have come back
 FAILED = 17  # those that came back with an error
 SLEPT = 24  # times that a helper went to sleep
 ARGUMENTS = 32  # from here on: what the kernel was called with, as helpers may come
-WORDS = 1024  # when it has returned
+WORDS = 1024  # when it has returned; behind them as many that are 0 but for SIDE
 ALONE = ARGUMENTS  # words of a box that no helper sees
 
 SEAT = 1 << 16
+BACK = 1 << 32
 
 _WORD = ir.IntType(64)
 _STATUS = ir.IntType(32)
 _DONE, _NONE = 0, -2  # statuses of compiled functions that did not fail
-_WORKSPACE = "arg.workspace.4"  # Numba's name for the data of the array `workspace`
+# Numba's names for the data of arrays.
+_WORKSPACE, _COUNTER = "arg.workspace.4", "arg.counter.4"
 
 Value = Any  # no argument is larger than a word
 Emit = Callable[[Any, Value], Value]  # of a builder and the address of a box
@@ -53,6 +62,14 @@ def _on_box(emit: Emit) -> Any:
     return call
 
 
+def new_box(words: int = 2 * WORDS) -> np.ndarray:
+    """An empty box; one of ALONE words is seen by no helper."""
+    box = np.zeros(words, np.int64)
+    if words > WORDS:
+        box[WORDS + SIDE] = WORDS
+    return box
+
+
 def _at(builder: Any, box: Value, index: int) -> Value:
     return builder.gep(box, [_WORD(index)])
 
@@ -69,14 +86,26 @@ def _count(
 
 @_on_box
 def claim(builder: Any, box: Value) -> Value:
-    """The number of the next task.  Opens the kernel that calls it, if helpers wait.
+    """The number of a task, or that of tasks if none is left.  Opens the kernel that
+    calls it, if helpers wait.
 
     To be called in the kernel itself: (counter, tasks, workspace, ...).
     """
     wanted = builder.load(_at(builder, box, WANTED))
     with builder.if_then(builder.icmp_signed(">", wanted, _WORD(0)), likely=False):
         _open(builder, box, wanted)
-    return _count(builder, box, NEXT, "monotonic")
+    side = builder.load(_at(builder, box, SIDE))
+    box = builder.gep(box, [builder.neg(side)])
+    is_back = builder.icmp_signed("!=", side, _WORD(0))
+    one = builder.select(is_back, _WORD(BACK), _WORD(1))
+    place = _at(builder, box, CLAIMED)
+    claimed = builder.atomic_rmw("add", place, one, "monotonic")
+    front = builder.and_(claimed, _WORD(BACK - 1))
+    back = builder.lshr(claimed, _WORD(BACK.bit_length() - 1))
+    tasks = builder.load(_at(builder, box, TASKS))
+    last = builder.sub(builder.sub(tasks, back), _WORD(1))
+    is_left = builder.icmp_signed("<", builder.add(front, back), tasks)
+    return builder.select(is_left, builder.select(is_back, last, front), tasks)
 
 
 def _open(builder: Any, box: Value, seats: Value) -> None:
@@ -95,11 +124,11 @@ def _open(builder: Any, box: Value, seats: Value) -> None:
 
 
 def _entry(function: Value, kind: Any) -> Value:
-    """status = entry(arguments, workspace): the function, with that workspace."""
+    """status = entry(arguments, workspace, counter): the function, with those."""
     name = f"{function.name}.entry"
     if name in function.module.globals:
         return function.module.globals[name]
-    entry = ir.Function(function.module, ir.FunctionType(_STATUS, [_WORD] * 2), name)
+    entry = ir.Function(function.module, ir.FunctionType(_STATUS, [_WORD] * 3), name)
     entry.linkage = "internal"
     builder = ir.IRBuilder(entry.append_basic_block())
     held = builder.inttoptr(entry.args[0], kind.as_pointer())
@@ -112,6 +141,8 @@ def _entry(function: Value, kind: Any) -> Value:
             values[i] = builder.bitcast(builder.alloca(_WORD), each.type)
         elif each.name == _WORKSPACE:
             values[i] = builder.inttoptr(entry.args[1], each.type)
+        elif each.name == _COUNTER:
+            values[i] = builder.inttoptr(entry.args[2], each.type)
         elif _is_owner(each):
             values[i] = each.type(None)
     builder.ret(builder.call(function, values))
@@ -166,15 +197,18 @@ def _join(builder: Any, box: Value, place: Value) -> Value:
         )
         builder.store(builder.extract_value(swap, 1), seated)
         with builder.if_then(builder.extract_value(swap, 1)):
-            _run(builder, box, place)
+            _run(builder, box, place, builder.lshr(state, _WORD(SEAT.bit_length() - 1)))
     return builder.load(seated)
 
 
-def _run(builder: Any, box: Value, place: Value) -> None:
-    kind = ir.FunctionType(_STATUS, [_WORD] * 2).as_pointer()
+def _run(builder: Any, box: Value, place: Value, seat: Value) -> None:
+    kind = ir.FunctionType(_STATUS, [_WORD] * 3).as_pointer()
     entry = builder.inttoptr(builder.load(_at(builder, box, CODE)), kind)
     arguments = builder.ptrtoint(_at(builder, box, ARGUMENTS), _WORD)
-    status = builder.call(entry, [arguments, builder.load(place)])
+    is_back = builder.icmp_unsigned("==", builder.and_(seat, _WORD(1)), _WORD(0))
+    side = builder.select(is_back, _WORD(WORDS), _WORD(0))
+    counter = builder.ptrtoint(builder.gep(box, [side]), _WORD)
+    status = builder.call(entry, [arguments, builder.load(place), counter])
     fine = [builder.icmp_signed("==", status, _STATUS(s)) for s in (_DONE, _NONE)]
     with builder.if_then(builder.not_(builder.or_(*fine)), likely=False):
         _count(builder, box, FAILED, "monotonic")

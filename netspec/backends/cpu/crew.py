@@ -22,24 +22,25 @@ import numpy as np
 
 from netspec.backends.cpu.boarding import (
     ALONE,
+    CLAIMED,
     FAILED,
-    NEXT,
     SLEPT,
     TAKEN,
+    TASKS,
     WANTED,
-    WORDS,
     close,
     fall_asleep,
     finished,
     is_open,
     join,
+    new_box,
     rest,
     stay_awake,
 )
 from netspec.backends.cpu.scratch import LASTING, aligned
 from netspec.compiled import njit
 
-WATCH = 100e-6  # seconds that a helper watches before it sleeps
+WATCH = 1e-3  # seconds that a helper watches before it sleeps
 NAP = 50e-6  # seconds between two looks at a helper that is late
 
 Kernel = Any
@@ -52,7 +53,7 @@ class Crew:
     """
 
     def __init__(self) -> None:
-        self.box = _new_box()
+        self.box = new_box()
         self.lock = threading.Lock()
         self.naps: SimpleQueue[None] = SimpleQueue()  # what is put in wakes a helper
         self.woken = 0
@@ -67,7 +68,9 @@ class Crew:
     ) -> None:
         """Run *kernel*, which *helpers* may join; returns when all are done."""
         if helpers < 1 or self.ended or not self.lock.acquire(blocking=False):
-            kernel(_new_box(ALONE), tasks, space, *args)
+            box = new_box(ALONE)
+            box[TASKS] = tasks
+            kernel(box, tasks, space, *args)
             return
         try:
             self._prepare(helpers, space.size)
@@ -79,7 +82,7 @@ class Crew:
     def _run(
         self, kernel: Kernel, tasks: int, space: np.ndarray, args: Any, helpers: int
     ) -> None:
-        self.box[NEXT] = 0
+        self.box[CLAIMED], self.box[TASKS] = 0, tasks
         self.box[WANTED] = helpers
         self._wake()
         try:
@@ -143,10 +146,6 @@ class Crew:
             thread.join()
 
 
-def _new_box(words: int = WORDS) -> np.ndarray:
-    return np.zeros(words, np.int64)
-
-
 @njit(nogil=True, cache=True)
 def _watch(box, place, patience):  # type: ignore[no-untyped-def]
     """Join kernels until none has opened for a while."""
@@ -180,7 +179,7 @@ def _settled(box, patience):  # type: ignore[no-untyped-def]
 
 def _looks_in(seconds: float) -> int:
     """How often a thread that nothing disturbs looks at a box in that time."""
-    late, looks = _new_box(), 500
+    late, looks = new_box(), 500
     late[TAKEN] = 1
     _settled(late, 1)  # is compiled
     return max(1, int(looks * seconds / min(_time(late, looks) for _ in range(9))))

@@ -20,6 +20,7 @@ from netspec.backends.cpu.epilogue import (
     Finish,
 )
 from netspec.backends.cpu.frame import Array, frame, image, macs, planes, weights
+from netspec.backends.cpu.lines import address, complete_line
 from netspec.backends.cpu.threads import claim, share
 from netspec.compiled import njit
 
@@ -30,7 +31,10 @@ def forward(
     """y = w * x, finished."""
     tasks = geo.batch * geo.group
     arrays = image(x, geo), weights(w, geo), planes(y, geo)
-    share(_forward, tasks, *arrays, last, frame(geo), work=macs(geo))
+    share(
+        _forward, tasks, *arrays, last, frame(geo), workspace=frame(geo).out_w,
+        work=macs(geo),
+    )  # fmt: skip
 
 
 def backward_data(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
@@ -58,15 +62,17 @@ def _forward(counter, tasks, workspace, x, w, y, last, f):  # type: ignore[no-un
         n, g = divmod(task, y.shape[1])
         for k in range(filters):
             terms = last.terms[g * filters + k]
-            _plane(x[n, g], w[g, k], y[n, g, k], terms, last.scaled, last.floor, f)
+            _plane(x[n, g], w[g, k], y[n, g, k], workspace, terms, last, f)
         task = claim(counter)
 
 
 @njit(nogil=True, cache=True)
-def _plane(x, w, y, terms, scaled, floor, f):  # type: ignore[no-untyped-def]
+def _plane(x, w, y, workspace, terms, last, f):  # type: ignore[no-untyped-def]
     taps = f.kernel_d * f.kernel_h * f.kernel_w
     for line in range(y.shape[0] * y.shape[1]):
-        target = y[line // f.out_h, line % f.out_h]
+        output = y[line // f.out_h, line % f.out_h]
+        # What is added may lie where the outputs come to lie.
+        target = workspace[: f.out_w] if last.adds else output
         _fill(target, terms[BIAS])
         d0, h0 = _origin(line, f)
         for tap in range(taps):
@@ -77,9 +83,12 @@ def _plane(x, w, y, terms, scaled, floor, f):  # type: ignore[no-untyped-def]
                     weight = w[c * taps + tap]
                     source = x[c, d, h]
                     _add(source, weight, target, low, high, shift, f.stride_w)
-        if scaled:
+        if last.scaled:
             _scale(target, terms[MEAN], terms[INVERSE], terms[SCALE], terms[SHIFT])
-        if floor == 0:
+        if last.adds:
+            places = address(target, 0), address(output, 0)
+            complete_line((*places, f.out_w, last.other, last.floor))
+        elif last.floor == 0:
             _clip(target)
 
 

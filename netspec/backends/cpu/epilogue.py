@@ -28,6 +28,9 @@ class Finish(NamedTuple):
         terms: (filters, TERMS) numbers t; an output is set to
             ((y + t[BIAS]) - t[MEAN]) t[INVERSE] t[SCALE] + t[SHIFT].
         scaled: whether any but the bias matters.
+        adds: whether something is added to that.
+        other: from an output to what is added to it, in bytes; 0: the output's own
+            memory, with what it held.
         floor: what is less becomes that; -inf: nothing.
         pool: whether the largest of 2 × 2 positions is stored alone.
         places: get the place of each of these, unless there are none.
@@ -35,13 +38,24 @@ class Finish(NamedTuple):
 
     terms: Array
     scaled: bool
+    adds: bool
+    other: int
     floor: np.float32
     pool: bool
     places: Array
 
 
-def finish(filters: int, bias: Array | None, after: Epilogue | None = None) -> Finish:
-    """The bias, where there is one, and what comes after it."""
+def finish(
+    filters: int,
+    bias: Array | None,
+    after: Epilogue | None = None,
+    y: Array | None = None,
+) -> Finish:
+    """The bias, where there is one, and what comes after it.
+
+    Args:
+        y: the outputs, where something is added to them.
+    """
     after = after or Epilogue()
     terms = np.empty((filters, TERMS), np.float32)
     given = bias, after.mean, after.variance, after.scale, after.shift
@@ -50,7 +64,9 @@ def finish(filters: int, bias: Array | None, after: Epilogue | None = None) -> F
     floor = np.float32(0 if after.relu else -np.inf)
     places = NO_PLACES if after.places is None else after.places
     is_scaled = is_affine or after.mean is not None
-    return Finish(terms, is_scaled, floor, after.pool, places)
+    adds = after.other is not None
+    other = after.other.ctypes.data - y.ctypes.data if adds and y is not None else 0
+    return Finish(terms, is_scaled, adds, other, floor, after.pool, places)
 
 
 @njit(nogil=True, cache=True)

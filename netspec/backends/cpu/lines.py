@@ -7,15 +7,26 @@ float32 values.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from netspec.backends.cpu.epilogue import TERMS
-from netspec.backends.cpu.vectors import FLOAT_BYTES, Emitter, Value, emitted
+from netspec.backends.cpu import lanes
+from netspec.backends.cpu.finishing import completed, scaled_sums
+from netspec.backends.cpu.vectors import (
+    FLOAT_BYTES,
+    WIDTH,
+    Emitter,
+    Value,
+    Vector,
+    emitted,
+)
 from netspec.compiled import njit
 
-_ADDRESS, _COUNT, _FLOAT = types.uintp, types.intp, types.float32
+_ADDRESS, _COUNT = types.uintp, types.intp
+_FLOAT, _FLAG = types.float32, types.boolean
 
 
 @emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, apart=True)
@@ -25,6 +36,29 @@ def copy(
     """target[i] = source[i × step]."""
     with emit.loop(count) as i:
         emit.store_one(target, i, emit.number(source, emit.mul(i, step)))
+
+
+@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, _COUNT, apart=True)
+def copy_rows(
+    emit: Emitter,
+    source: Value,
+    step: Value,
+    target: Value,
+    pitch: Value,
+    rows: Value,
+    values: Value,
+) -> None:
+    """target[i × pitch + j] = source[i × step + j], for *rows* i and *values* j."""
+    whole = emit.divide(values, WIDTH)
+    rest = emit.mul(whole, WIDTH)
+    mask = lanes.inside(emit, rest, values)
+    with emit.loop(rows) as i:
+        at, to = emit.mul(i, step), emit.mul(i, pitch)
+        with emit.loop(whole) as block:
+            j = emit.mul(block, WIDTH)
+            emit.store(target, emit.add(to, j), emit.load(source, emit.add(at, j)))
+        last = lanes.load(emit, mask, source, emit.add(at, rest), 0.0)
+        lanes.store(emit, mask, target, emit.add(to, rest), last)
 
 
 @emitted(_ADDRESS, _ADDRESS, _COUNT, _COUNT, apart=True)
@@ -50,7 +84,9 @@ def clear(emit: Emitter, target: Value, count: Value) -> None:
         emit.store_one(target, i, emit.float(0))
 
 
-@emitted(_ADDRESS, _ADDRESS, _COUNT, _ADDRESS, types.boolean, _FLOAT, apart=True)
+@emitted(
+    _ADDRESS, _ADDRESS, _COUNT, _ADDRESS, _FLAG, _FLAG, _COUNT, _FLOAT, apart=True
+)  # fmt: skip
 def finish_line(
     emit: Emitter,
     source: Value,
@@ -58,19 +94,63 @@ def finish_line(
     count: Value,
     terms: Value,
     scaled: Value,
+    *rest: Value,
+) -> None:
+    """Finish a line of one filter.
+
+    Called with one tuple of: the addresses of the sums and of the outputs, and how many
+    there are; the filter's terms; *scaled*, *adds*, *other* and *floor* of
+    :class:`~netspec.backends.cpu.epilogue.Finish`.
+    """
+
+    def term(number: int) -> Vector:
+        return emit.load_one(terms, number)
+
+    def change(sums: Vector) -> Vector:
+        (value,) = scaled_sums(emit, [sums], term, scaled)
+        return value
+
+    _complete(emit, source, target, count, change, *rest)
+
+
+@emitted(_ADDRESS, _ADDRESS, _COUNT, _COUNT, _FLOAT, apart=True)
+def complete_line(
+    emit: Emitter, source: Value, target: Value, count: Value, *rest: Value
+) -> None:
+    """The same for what is scaled already, and where something is added.
+
+    Called with one tuple: without the terms, *scaled* and *adds*.
+    """
+    yes = cgutils.true_bit
+    _complete(emit, source, target, count, lambda value: value, yes, *rest)
+
+
+def _complete(
+    emit: Emitter,
+    source: Value,
+    target: Value,
+    count: Value,
+    change: Callable[[Vector], Vector],
+    adds: Value,
+    other: Value,
     floor: Value,
 ) -> None:
-    """Finish a line of one filter, whose *terms*, *scaled* and *floor* are those of
-    :class:`~netspec.backends.cpu.epilogue.Finish`; NaN stays."""
-    build = emit.builder
-    bias, mean, inverse, scale, shift = (emit.number(terms, i) for i in range(TERMS))
-    with emit.loop(count) as i:
-        total = build.fadd(emit.number(source, i), bias)
-        normal = build.fmul(build.fsub(total, mean), inverse)
-        normal = build.fadd(build.fmul(normal, scale), shift)
-        total = build.select(scaled, normal, total)
-        below = build.fcmp_ordered("<", total, floor)
-        emit.store_one(target, i, build.select(below, floor, total))
+    beside = emit.add(target, other)
+
+    def line(load: Callable[[Value], Vector]) -> Vector:
+        values = [change(load(source))]
+        (result,) = completed(emit, values, lambda _: load(beside), adds, floor)
+        return result
+
+    whole = emit.divide(count, WIDTH)
+    with emit.loop(whole) as block:
+        at = emit.mul(block, WIDTH)
+        emit.store(target, at, line(lambda address: emit.load(address, at)))
+    last = emit.mul(whole, WIDTH)
+    with emit.builder.if_then(emit.builder.icmp_signed("<", last, count)):
+        mask = lanes.inside(emit, last, count)
+        some = line(lambda address: lanes.load(emit, mask, address, last, 0.0))
+        lanes.store(emit, mask, target, last, some)
 
 
 @intrinsic

@@ -12,7 +12,7 @@ from numba import types
 
 from netspec.backends.cpu import lanes
 from netspec.backends.cpu.epilogue import TERMS
-from netspec.backends.cpu.finishing import finished
+from netspec.backends.cpu.finishing import completed, scaled_sums
 from netspec.backends.cpu.vectors import (
     ROWS,
     WIDTH,
@@ -23,31 +23,20 @@ from netspec.backends.cpu.vectors import (
 )
 
 VECTORS = 2  # that LANES fill
+STEPS = 4  # of the sums between looks at what is to be fetched
 LINE = 16  # values that come from memory at once
 
 _ADDRESS, _COUNT = types.uintp, types.intp
 
 
-@emitted(_ADDRESS, _COUNT, _COUNT, apart=True)
-def fetch(emit: Emitter, at: Value, step: Value, values: Value) -> None:
-    """Have *values* of each of ROWS rows, *step* apart, brought near meanwhile."""
-    with emit.loop(emit.divide(values, LINE)) as line:
-        for i in range(ROWS):
-            emit.prefetch(at, emit.add(emit.mul(step, i), emit.mul(line, LINE)))
-
-
-@emitted(_ADDRESS, _COUNT, _COUNT, apart=True)
-def fetch_panel(emit: Emitter, at: Value, step: Value, rows: Value) -> None:
-    """Have LANES values of each of *rows*, *step* apart, brought near meanwhile."""
-    with emit.loop(rows) as row:
-        for j in range(0, VECTORS * WIDTH, LINE):
-            emit.prefetch(at, emit.add(emit.mul(step, row), j))
-
-
 _PRODUCT = (
     _ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, types.boolean
 )  # fmt: skip
-_FINISH = (_ADDRESS, _COUNT, _COUNT, _COUNT, _ADDRESS, types.boolean, types.float32)
+_MEANWHILE = _ADDRESS, _COUNT, _COUNT, _COUNT
+_FINISH = (
+    _ADDRESS, *[_COUNT] * 4, _ADDRESS, types.boolean, types.boolean, _COUNT,
+    types.float32,
+)  # fmt: skip
 
 
 @emitted(*_PRODUCT)
@@ -68,29 +57,52 @@ def multiply_half(emit: Emitter, *args: Value) -> None:
     _store(emit, _sums(emit, 1, *args), *args[5:7])
 
 
-@emitted(*_PRODUCT, *_FINISH, apart=True)
+@emitted(*_PRODUCT, *_MEANWHILE, apart=True)
+def multiply_meanwhile(emit: Emitter, *args: Value) -> None:
+    """As :func:`multiply`, and have what is needed later brought near meanwhile.
+
+    Called with one tuple of: what :func:`multiply` takes; an address, two distances,
+    and a shift.  Every STEPS << shift inner indices two lines are fetched: ROWS times
+    the first distance apart, and again from the second distance on.
+    """
+    _store(emit, _sums(emit, VECTORS, *args), *args[5:7])
+
+
+@emitted(*_PRODUCT, *_MEANWHILE, apart=True)
+def multiply_half_meanwhile(emit: Emitter, *args: Value) -> None:
+    """The same for the first WIDTH of the LANES."""
+    _store(emit, _sums(emit, 1, *args), *args[5:7])
+
+
+@emitted(*_PRODUCT, *_MEANWHILE, *_FINISH, apart=True)
 def multiply_finished(emit: Emitter, *args: Value) -> None:
     """a b, or c + a b, finished: as outputs of ROWS filters, not written to c.
 
-    Called with one tuple of: what :func:`multiply` takes; the address of the outputs
-    and their values from one filter to the next; how many of the filters, and of the
-    LANES, there are; the filters' terms, and *scaled* and *floor* of
+    Called with one tuple of: what :func:`multiply_meanwhile` takes; the address of the
+    outputs and their values from one filter to the next; which filter is the first that
+    is stored, how many of the filters, and of the LANES, there are; the filters' terms,
+    and *scaled*, *adds*, *other* and *floor* of
     :class:`~netspec.backends.cpu.epilogue.Finish`.
     """
     _finished(emit, VECTORS, args)
 
 
-@emitted(*_PRODUCT, *_FINISH, apart=True)
+@emitted(*_PRODUCT, *_MEANWHILE, *_FINISH, apart=True)
 def multiply_half_finished(emit: Emitter, *args: Value) -> None:
     """The same for the first WIDTH of the LANES."""
     _finished(emit, 1, args)
 
 
 def _finished(emit: Emitter, vectors: int, args: tuple[Value, ...]) -> None:
-    product, (y, y_step, *last) = args[: len(_PRODUCT)], args[len(_PRODUCT) :]
-    for i in range(ROWS):  # the lines come while the sums are made
-        for j in range(vectors):
-            emit.prefetch(y, emit.add(emit.mul(y_step, i), j * WIDTH), write=True)
+    taken = len(_PRODUCT) + len(_MEANWHILE)
+    product, (y, y_step, *last) = args[:taken], args[taken:]
+    adds, other = last[-3:-1]
+    cells = [(i, j * WIDTH) for i in range(ROWS) for j in range(vectors)]
+    for i, j in cells:  # the lines come while the sums are made
+        emit.prefetch(y, emit.add(emit.mul(y_step, i), j), write=True)
+    with emit.builder.if_then(adds):
+        for i, j in cells:
+            emit.prefetch(emit.add(y, other), emit.add(emit.mul(y_step, i), j))
     _finish(emit, _sums(emit, vectors, *product), y, y_step, *last)
 
 
@@ -106,6 +118,7 @@ def _sums(
     c_step: Value,
     inner: Value,
     add: Value,
+    *meanwhile: Value,
 ) -> list[list[Vector]]:
     """The vectors of each of ROWS rows."""
     columns = range(vectors)
@@ -115,14 +128,40 @@ def _sums(
             for j, total in enumerate(row):
                 place = emit.add(emit.mul(c_step, i), j * WIDTH)
                 emit.set(total, emit.load(c, place))
-    with emit.loop(inner) as p:
+
+    def step(p: Value) -> None:
         at_a, at_b = emit.mul(a_step, p), emit.mul(b_step, p)
         right = [emit.load(b, emit.add(at_b, j * WIDTH)) for j in columns]
         for i, row in enumerate(sums):
             left = emit.load_one(a, emit.add(at_a, emit.mul(a_row, i)))
             for total, factor in zip(row, right):
                 emit.set(total, emit.get(total) + left.times(factor))
+
+    done: Value | int = 0
+    if meanwhile:
+        fours = emit.divide(inner, STEPS)
+        with emit.loop(fours) as four:
+            _fetch(emit, four, *meanwhile)
+            for p in range(STEPS):
+                step(emit.add(emit.mul(four, STEPS), p))
+        done = emit.mul(fours, STEPS)
+    with emit.loop(emit.sub(inner, done)) as p:
+        step(emit.add(p, done))
     return [[emit.get(total) for total in row] for row in sums]
+
+
+def _fetch(
+    emit: Emitter, time: Value, start: Value, near: Value, far: Value, shift: Value
+) -> None:
+    """Fetch two lines, at some of the times."""
+    build = emit.builder
+    unit = build.lshr(time, shift)
+    is_due = build.icmp_unsigned("==", build.shl(unit, shift), time)
+    with build.if_then(is_due):
+        row = emit.mul(build.and_(unit, emit.index(ROWS - 1)), near)
+        at = emit.add(row, emit.mul(emit.divide(unit, ROWS), far))
+        for line in range(2):
+            emit.prefetch(start, emit.add(at, line * LINE))
 
 
 def _store(emit: Emitter, sums: list[list[Vector]], c: Value, c_step: Value) -> None:
@@ -136,20 +175,30 @@ def _finish(
     sums: list[list[Vector]],
     y: Value,
     y_step: Value,
+    first: Value,
     rows: Value,
     columns: Value,
     terms: Value,
     scaled: Value,
+    adds: Value,
+    other: Value,
     floor: Value,
 ) -> None:
+    starts = [emit.index(j * WIDTH) for j in range(len(sums[0]))]
+    masks = [lanes.inside(emit, start, columns) for start in starts]
+    beside, stored = emit.add(y, other), emit.sub(rows, first)
     for i, row in enumerate(sums):
+        line = emit.mul(y_step, i)
 
         def term(number: int, first: int = i * TERMS) -> Vector:
             return emit.load_one(terms, first + number)
 
-        is_there = emit.builder.icmp_signed("<", emit.index(i), rows)
+        def load(j: int, line: Value = line) -> Vector:
+            return lanes.load(emit, masks[j], beside, emit.add(line, starts[j]), 0.0)
+
+        turn = emit.sub(i, first)
+        is_there = emit.builder.icmp_unsigned("<", turn, stored)
         with emit.builder.if_then(is_there, likely=True):
-            for j, total in enumerate(finished(emit, row, term, scaled, floor)):
-                place = emit.add(emit.mul(y_step, i), j * WIDTH)
-                mask = lanes.inside(emit, emit.index(j * WIDTH), columns)
-                lanes.store(emit, mask, y, place, total)
+            values = scaled_sums(emit, row, term, scaled)
+            for j, total in enumerate(completed(emit, values, load, adds, floor)):
+                lanes.store(emit, masks[j], y, emit.add(line, starts[j]), total)

@@ -15,7 +15,7 @@ from numba import types
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu import lanes
 from netspec.backends.cpu.frame import frame
-from netspec.backends.cpu.lines import add, address, clear, copy, span
+from netspec.backends.cpu.lines import add, address, clear, copy, copy_rows, span
 from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, Emitter, Value, emitted
 from netspec.compiled import njit
 
@@ -40,9 +40,8 @@ def unfold(image, columns, pitch, first, last, f, stage):  # type: ignore[no-unt
     *columns* and *stage* are addresses, *pitch* the distance of the columns' rows.
     """
     if f.pointwise:
-        for c in range(image.shape[0]):
-            source = address(image[c, 0, 0], first)
-            copy((source, 1, columns + c * pitch * FLOAT_BYTES, last - first))
+        source, plane = address(image[0, 0, 0], first), image.shape[3]
+        copy_rows((source, plane, columns, pitch, image.shape[0], last - first))
     else:
         at, plane = first, f.out_h * f.out_w
         while at < last:

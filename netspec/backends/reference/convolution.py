@@ -8,6 +8,7 @@ three directions, so each is the exact adjoint of the others.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -43,6 +44,8 @@ class ConvolutionOps:
         Only where :meth:`pools_convolution` says so may that be a pooling, and y
         smaller.
         """
+        if after and after.other is not None:
+            after = replace(after, other=after.other.copy())  # it may be y
         padded = with_margins(x, geo)
         total = _grouped(y, geo)
         total[...] = 0
@@ -67,14 +70,20 @@ class ConvolutionOps:
         """
         return False
 
+    def adds_to_convolution(self) -> bool:
+        """Whether a convolution may be asked to add an array as well."""
+        return True
+
     def _finish(self, y: Array, after: Epilogue) -> None:
-        """Normalise, scale and rectify y (N, K, ...)."""
+        """Normalise and scale y (N, K, ...), add to it, and rectify it."""
         ops: Any = self
         if after.mean is not None:
             ops.batch_norm(y, after.mean, after.variance, after.eps, y)
         if after.scale is not None or after.shift is not None:
             flat = y.reshape(*y.shape[:2], -1)
             ops.affine(flat, after.scale, after.shift, flat)
+        if after.other is not None:
+            ops.add(y, after.other, y)
         if after.relu:
             ops.relu(y, y)
 

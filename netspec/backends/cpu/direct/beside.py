@@ -13,7 +13,7 @@ from numba import types
 
 from netspec.backends.cpu import lanes
 from netspec.backends.cpu.direct.weight_cut import Box
-from netspec.backends.cpu.finishing import finished
+from netspec.backends.cpu.finishing import completed, scaled_sums
 from netspec.backends.cpu.lines import address, clear, copy, span
 from netspec.backends.cpu.vectors import (
     FLOAT_BYTES,
@@ -180,34 +180,42 @@ def apart(emit: Emitter, *args: Value) -> None:
     Called with one tuple of: the address of the rows, *step*, *count*; the address of
     the lines, *jump*, *width*.
     """
-    _apart(emit, lambda line, rows: rows, *args)
+    _apart(emit, lambda line, rows: rows, lambda value, mask, at: value, *args)
 
 
 @emitted(
     _ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT,
-    types.boolean, types.float32, apart=True,
+    types.boolean, types.boolean, _COUNT, types.float32, apart=True,
 )  # fmt: skip
 def apart_finished(emit: Emitter, *args: Value) -> None:
     """The same for sums of filters, which are finished.
 
     Called with one tuple of: what :func:`apart` takes; the address of lines with one
-    term each of all filters, in whole vectors, and their distance; *scaled* and *floor*
-    of :class:`~netspec.backends.cpu.epilogue.Finish`.
+    term each of all filters, in whole vectors, and their distance; *scaled*, *adds*,
+    *other* and *floor* of :class:`~netspec.backends.cpu.epilogue.Finish`.
     """
-    terms, jump, scaled, floor = args[6:]
+    terms, jump, scaled, adds, other, floor = args[6:]
+    beside = emit.add(args[3], other)
 
-    def finish(line: Value, rows: list[Vector]) -> list[Vector]:
+    def change(line: Value, rows: list[Vector]) -> list[Vector]:
         def term(i: int) -> Vector:
             return emit.load(terms, emit.add(emit.mul(jump, i), line))
 
-        return finished(emit, rows, term, scaled, floor)
+        return scaled_sums(emit, rows, term, scaled)
 
-    _apart(emit, finish, *args[:6])
+    def end(value: Vector, mask: Value, at: Value) -> Vector:
+        def load(_: int) -> Vector:
+            return lanes.load(emit, mask, beside, at, 0.0)
+
+        return completed(emit, [value], load, adds, floor)[0]
+
+    _apart(emit, change, end, *args[:6])
 
 
 def _apart(
     emit: Emitter,
     change: Callable[[Value, list[Vector]], list[Vector]],
+    end: Callable[[Vector, Value, Value], Vector],
     rows: Value,
     step: Value,
     count: Value,
@@ -215,7 +223,8 @@ def _apart(
     jump: Value,
     width: Value,
 ) -> None:
-    """*change* is told which value of the rows their vectors begin with."""
+    """*change* is told which value of the rows their vectors begin with, *end* the mask
+    of a vector's lanes and the place in the lines where it will be stored."""
     build = emit.builder
     blocks = emit.divide(emit.add(count, WIDTH - 1), WIDTH)
     vectors = emit.divide(emit.add(width, WIDTH - 1), WIDTH)
@@ -234,4 +243,4 @@ def _apart(
             here = emit.add(line, i)
             with build.if_then(build.icmp_signed("<", here, width)):
                 at = emit.add(emit.mul(here, jump), first)
-                lanes.store(emit, lines, target, at, column)
+                lanes.store(emit, lines, target, at, end(column, lines, at))

@@ -270,7 +270,8 @@ def _store(out, y, first, channels, place, last, terms):  # type: ignore[no-unty
     if columns == y.shape[5]:
         long, high = columns * lines, 1  # whole lines follow each other
     plane = y.shape[3] * y.shape[4] * y.shape[5]
-    finish = terms.ctypes.data, lanes, last.scaled, last.floor
+    ending = last.scaled, last.adds, last.other, last.floor
+    finish = (terms.ctypes.data, lanes, *ending)
     for i in range(images):
         for h in range(high):
             source = out + (i * lines + h) * columns * lanes * FLOAT_BYTES

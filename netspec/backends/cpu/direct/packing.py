@@ -96,6 +96,7 @@ def store_rows(rows, pitch, y, g, low, filters, first, last, finish):  # type: i
             source = rows + (k * pitch + at - first) * FLOAT_BYTES
             target = address(y[n, g, low + k], start)
             terms = address(finish.terms, (g * y.shape[2] + low + k) * TERMS)
-            scaled, floor = finish.scaled, finish.floor
-            finish_line((source, target, stop - start, terms, scaled, floor))
+            line = source, target, stop - start, terms
+            ending = finish.scaled, finish.adds, finish.other, finish.floor
+            finish_line(line + ending)
         at += stop - start

@@ -9,6 +9,8 @@ out the filters, so that weights are read from memory only once a chunk.
 
 from __future__ import annotations
 
+import numpy as np
+
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct.cut import cut
 from netspec.backends.cpu.direct.packing import load_columns, store_rows
@@ -16,12 +18,11 @@ from netspec.backends.cpu.epilogue import TERMS, Finish
 from netspec.backends.cpu.frame import Array, frame, macs
 from netspec.backends.cpu.lines import address
 from netspec.backends.cpu.panels import (
-    fetch,
-    fetch_panel,
-    multiply,
+    STEPS,
     multiply_finished,
-    multiply_half,
     multiply_half_finished,
+    multiply_half_meanwhile,
+    multiply_meanwhile,
 )
 from netspec.backends.cpu.threads import buffer, claim, share
 from netspec.backends.cpu.unfold import stage_size
@@ -31,11 +32,17 @@ from netspec.shapes import count
 
 DEPTH = 128  # rows of columns multiplied at once: a panel of them fits the first cache
 BLOCK = 64  # filters whose outputs a worker holds at once, at most
-LARGE_WEIGHTS = 1 << 17  # values of a group's weights from which on filters are shared
+LARGE_WEIGHTS = (
+    1 << 17
+) + 1  # values of a group's weights from which on filters are shared
 CHUNK_VALUES = 1 << 21  # of a chunk's columns: the cache that cores share
 CHUNK = 16 * LANES  # positions of a chunk, at most
 CROWDED = 128  # rows a multiple of this apart fall into few sets of the first cache
+PARTED = 8  # vectors of positions from which on a chunk is two parts
 CHUNK_TAPS = 128  # taps that one task unfolds, about
+NOWHERE = np.uintp(0)  # address of what need not be fetched
+NEVER = 62  # a shift after which no time is left
+MOST_HALVINGS = 3
 
 
 def convolve(
@@ -79,7 +86,8 @@ def _by_chunk(
     positions = geo.batch * count(geo.output)
     most = min(CHUNK, max(LANES, CHUNK_VALUES // geo.taps // LANES * LANES))
     most = min(most, -(-positions // LANES) * LANES)
-    pitch, block = most + WIDTH, block_size(w.shape[1])
+    pitch = most + WIDTH
+    block = block_size(w.shape[1])
     columns = buffer("columns", geo.taps * pitch)
     f, channels = frame(geo), x.shape[2]
     some = min(channels, -(-CHUNK_TAPS // count(geo.kernel)))
@@ -87,14 +95,28 @@ def _by_chunk(
     for g in range(geo.group):
         for first in range(0, positions, most):
             last = min(positions, first + most)
+            ends = first, _middle(first, last), last
+            parts = 1 if ends[1] == last else 2
             share(
-                _unfold, -(-channels // some), x, g, columns, pitch, first, last,
-                y.shape[3], some, f, workspace=stage,
+                _unfold, parts * -(-channels // some), x, g, columns, pitch, ends,
+                y.shape[3], some, f, workspace=stage, work=_moved(geo, last - first),
             )  # fmt: skip
             share(
-                _filters, -(-w.shape[1] // block), w, g, columns, pitch, y, finish,
-                first, last, block, workspace=block * LANES,
+                _filters, parts * -(-w.shape[1] // block), x, w, g, columns, pitch, y,
+                finish, ends, block, f, workspace=block * LANES,
             )  # fmt: skip
+
+
+def _middle(first: int, last: int) -> int:
+    """Where a chunk is cut in two parts; its end, where it is too small for that."""
+    vectors = -(-(last - first) // WIDTH)
+    return first + vectors // 2 * WIDTH if vectors >= PARTED else last
+
+
+def _moved(geo: ConvolutionGeometry, positions: int) -> int:
+    """Values of the columns of a chunk, but for those that are read in the image."""
+    one_image = frame(geo).pointwise and geo.batch == 1
+    return geo.taps * (LANES if one_image else positions)
 
 
 @njit(nogil=True, cache=True)
@@ -116,104 +138,164 @@ def _pieces(  # type: ignore[no-untyped-def]
         g, piece = divmod(task, pieces)
         first = piece * stretch
         last = min(total, first + stretch)
-        if not f.pointwise:
-            load_columns(
-                x, g, 0, channels, columns, pitch, first, last, positions, f, stage
-            )
+        _load(x, g, 0, channels, columns, pitch, first, last, positions, f, stage)
         for j in range(first, last, LANES):
-            right, step = columns + (j - first) * FLOAT_BYTES, pitch
-            end = min(last, j + LANES)
-            if f.pointwise:
-                n, at = divmod(j, positions)
-                if at + LANES <= positions and positions % CROWDED:
-                    right, step = address(x[n, g, 0, 0, 0], at), positions
-                    fetch_panel((right + LANES * FLOAT_BYTES, step, channels))
-                else:
-                    right, step = columns, LANES
-                    load_columns(
-                        x, g, 0, channels, columns, LANES, j, end, positions, f, stage
-                    )
+            panel = _panel(x, g, columns, pitch, first, j, positions, f)
+            after = NOWHERE
+            if j + LANES < last and _in_image(j + LANES, positions, f):
+                after = _panel(x, g, columns, pitch, first, j + LANES, positions, f)[0]
             for low in range(0, w.shape[1], block):
                 some = min(block, w.shape[1] - low)
-                _outputs(w, g, low, some, right, step, rows, y, finish, j, end, False)
+                args = low, some, rows, j, min(last, j + LANES)
+                _outputs(w, g, panel, y, finish, args, after)
         task = claim(counter)
 
 
 @njit(nogil=True, cache=True)
 def _unfold(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, x, g, columns, pitch, first, last, positions, some, f
+    counter, tasks, workspace, x, g, columns, pitch, ends, positions, some, f
 ):
-    """One task is some channels of a chunk."""
+    """One task is some channels of a part of a chunk."""
     window = f.kernel_d * f.kernel_h * f.kernel_w
+    stage, pieces = workspace.ctypes.data, (x.shape[2] + some - 1) // some
     task = claim(counter)
     while task < tasks:
-        low = task * some
+        part, piece = divmod(task, pieces)
+        low, (first, last) = piece * some, _part(ends, part)
         high = min(x.shape[2], low + some)
-        target, stage = address(columns, low * window * pitch), workspace.ctypes.data
-        load_columns(x, g, low, high, target, pitch, first, last, positions, f, stage)
+        target = address(columns, low * window * pitch + first - ends[0])
+        _load(x, g, low, high, target, pitch, first, last, positions, f, stage)
         task = claim(counter)
 
 
 @njit(nogil=True, cache=True)
 def _filters(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, w, g, columns, pitch, y, finish, first, last, block
+    counter, tasks, workspace, x, w, g, columns, pitch, y, finish, ends, block, f
 ):
-    """One task is some filters of a chunk."""
-    rows = workspace.ctypes.data
+    """One task is some filters of a part of a chunk."""
+    rows, start = workspace.ctypes.data, columns.ctypes.data
+    blocks = (w.shape[1] + block - 1) // block
     task = claim(counter)
     while task < tasks:
-        low = task * block
+        part, low = task // blocks, task % blocks * block
         some = min(block, w.shape[1] - low)
+        first, last = _part(ends, part)
         for j in range(first, last, LANES):
-            right, is_new = address(columns, j - first), j == first
-            end = min(last, j + LANES)
-            _outputs(w, g, low, some, right, pitch, rows, y, finish, j, end, is_new)
+            panel = _panel(x, g, start, pitch, ends[0], j, y.shape[3], f)
+            args = low, some, rows, j, min(last, j + LANES)
+            _outputs(w, g, panel, y, finish, args, NOWHERE)
         task = claim(counter)
 
 
 @njit(inline="always")
-def _outputs(w, g, low, filters, right, step, rows, y, finish, first, last, is_new):  # type: ignore[no-untyped-def]
-    """Outputs of *filters* from *low* on, ROWS or more, at LANES positions or fewer.
+def _part(ends, part):  # type: ignore[no-untyped-def]
+    """The first position of a part and the one after its last."""
+    first, middle, last = ends
+    return (first, middle) if part == 0 else (middle, last)
 
-    *right* has their columns, *step* apart.  *is_new*: weights come from memory now.
+
+@njit(inline="always")
+def _in_image(j, positions, f):  # type: ignore[no-untyped-def]
+    """Whether the panel from position *j* on is read where it lies in the image."""
+    is_apt = f.pointwise and positions % WIDTH == 0 and positions % CROWDED
+    return is_apt and j % positions + LANES <= positions
+
+
+@njit(inline="always")
+def _load(x, g, low, high, columns, pitch, first, last, positions, f, stage):  # type: ignore[no-untyped-def]
+    """Unfold positions *first* to *last*, but for panels that are read in the image."""
+    step = LANES if f.pointwise else last - first
+    for j in range(first, last, step):
+        if not _in_image(j, positions, f):
+            target, end = columns + (j - first) * FLOAT_BYTES, min(last, j + step)
+            load_columns(x, g, low, high, target, pitch, j, end, positions, f, stage)
+
+
+@njit(inline="always")
+def _panel(x, g, columns, pitch, first, j, positions, f):  # type: ignore[no-untyped-def]
+    """Where the columns of LANES positions from *j* on are, and their rows' distance;
+    *columns* begin at position *first*."""
+    if _in_image(j, positions, f):
+        n, at = divmod(j, positions)
+        return address(x[n, g, 0, 0, 0], at), positions
+    return columns + (j - first) * FLOAT_BYTES, pitch
+
+
+@njit(inline="always")
+def _outputs(w, g, panel, y, finish, args, after):  # type: ignore[no-untyped-def]
+    """Outputs of some filters, ROWS or more, at LANES positions or fewer.
+
+    *panel* has their columns; *args* are the first filter and how many, the address of
+    room for sums, the first position and the last; *after* is the address of the next
+    panel, to be fetched meanwhile, or NOWHERE.
     """
+    low, filters, rows, first, last = args
     taps, at = w.shape[2], first % y.shape[3]
     inside = at + last - first <= y.shape[3]  # one image
     whole = filters // ROWS * ROWS
+    where = panel, rows, first, last, inside
     for tap in range(0, taps, DEPTH):
         for k in range(0, whole, ROWS):
-            if is_new and tap + DEPTH < taps:
-                ahead = min(DEPTH, taps - tap - DEPTH)
-                fetch((address(w[g, low + k], tap + DEPTH), taps, ahead))
-            _tile(w, g, low, k, tap, right, step, rows, y, finish, first, last, inside)
+            _tile(w, g, low, (k, k, tap), where, y, finish, after)
     if whole < filters:  # with some that are there already
-        k = filters - ROWS
         for tap in range(0, taps, DEPTH):
-            _tile(w, g, low, k, tap, right, step, rows, y, finish, first, last, inside)
+            place = filters - ROWS, whole, tap
+            _tile(w, g, low, place, where, y, finish, after)
     if not inside:
         store_rows(rows, LANES, y, g, low, filters, first, last, finish)
 
 
 @njit(inline="always")
-def _tile(w, g, low, k, tap, right, step, rows, y, finish, first, last, inside):  # type: ignore[no-untyped-def]
-    """Add taps from *tap* on to ROWS filters from *low* + *k* on, in *rows*; the last
-    ones go to the outputs at once, if they are of one image."""
+def _tile(w, g, low, place, where, y, finish, after):  # type: ignore[no-untyped-def]
+    """Add taps to ROWS filters, in rows; with the last taps they go to the outputs, if
+    these are of one image.
+
+    *place* is the first filter less *low*, the first that is not there already, and
+    the first tap.
+    """
+    k, new, tap = place
+    (right, step), rows, first, last, inside = where
     taps, lanes = w.shape[2], last - first
     left = address(w[g, low + k], tap)
     columns = right + tap * step * FLOAT_BYTES
     out = rows + k * LANES * FLOAT_BYTES
     depth = min(DEPTH, taps - tap)
-    args = left, taps, 1, columns, step, out, LANES, depth, tap > 0
+    product = left, taps, 1, columns, step, out, LANES, depth, tap > 0
+    args = (
+        *product,
+        *_meanwhile((low + k) // ROWS, w.shape[1], tap, depth, step, after),
+    )
     if inside and tap + depth == taps:
         n, at = divmod(first, y.shape[3])
         terms = address(finish.terms, (g * y.shape[2] + low + k) * TERMS)
-        target = address(y[n, g, low + k], at), y.shape[3], y.shape[2] - low - k
-        last_args = (*args, *target, lanes, terms, finish.scaled, finish.floor)
+        target = address(y[n, g, low + k], at), y.shape[3]
+        sizes = new - k, y.shape[2] - low - k, lanes
+        ending = finish.scaled, finish.adds, finish.other, finish.floor
+        last_args = (*args, *target, *sizes, terms, *ending)
         if lanes > WIDTH:
             multiply_finished(last_args)
         else:
             multiply_half_finished(last_args)
     elif lanes > WIDTH:
-        multiply(args)
+        multiply_meanwhile(args)
     else:
-        multiply_half(args)
+        multiply_half_meanwhile(args)
+
+
+@njit(inline="always")
+def _meanwhile(tile, filters, tap, depth, step, after):  # type: ignore[no-untyped-def]
+    """What the product of one tile fetches: all of a panel's fetch the next panel."""
+    shift, times = _halvings(filters // (ROWS * STEPS)), depth // STEPS
+    if after == NOWHERE or tile >= STEPS << shift:
+        return NOWHERE, 0, 0, NEVER
+    row = tap + tile * (times >> shift)
+    return after + row * step * FLOAT_BYTES, step, ROWS * step, shift
+
+
+@njit(inline="always")
+def _halvings(shares):  # type: ignore[no-untyped-def]
+    """How often what is to be fetched is cut in two for that many tiles."""
+    shift = 0
+    while shift < MOST_HALVINGS and 2 << shift <= shares:
+        shift += 1
+    return shift

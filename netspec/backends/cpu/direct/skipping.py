@@ -6,11 +6,18 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
+from numba import types
+
 from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cpu import lanes
 from netspec.backends.cpu.frame import Array, Frame, frame, image, planes
+from netspec.backends.cpu.lines import address, copy
 from netspec.backends.cpu.threads import buffer, claim, share
+from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, Emitter, Value, emitted
 from netspec.compiled import njit
 from netspec.shapes import count
+
+_ADDRESS, _COUNT = types.uintp, types.intp
 
 
 @lru_cache(maxsize=1024)
@@ -59,12 +66,42 @@ def _pick(counter, tasks, workspace, x, some, f):  # type: ignore[no-untyped-def
         image, c = divmod(task, x.shape[2])
         n, g = divmod(image, x.shape[1])
         source, target = x[n, g, c], some[n, g, c]
+        rows, wide = target.shape[1:]
+        apart = f.stride_h * source.shape[2]
         for d in range(target.shape[0]):
-            for h in range(target.shape[1]):
-                line = source[d * f.stride_d, h * f.stride_h]
-                for w in range(target.shape[2]):
-                    target[d, h, w] = line[w * f.stride_w]
+            start, to = address(source[d * f.stride_d], 0), address(target[d], 0)
+            if f.stride_w == 2:
+                take_even((start, apart, source.shape[2], to, wide, rows))
+            else:
+                for h in range(rows):
+                    line = start + h * apart * FLOAT_BYTES
+                    copy((line, f.stride_w, to + h * wide * FLOAT_BYTES, wide))
         task = claim(counter)
+
+
+@emitted(_ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)
+def take_even(
+    emit: Emitter,
+    source: Value,
+    step: Value,
+    width: Value,
+    target: Value,
+    wide: Value,
+    rows: Value,
+) -> None:
+    """Every second value of each of *rows* lines, *step* apart and *width* long, into
+    lines of *wide* values, one after the other."""
+    blocks = emit.divide(emit.add(wide, WIDTH - 1), WIDTH)
+    with emit.loop(rows) as row, emit.loop(blocks) as block:
+        line, to = emit.mul(row, step), emit.mul(row, wide)
+        at = emit.mul(block, WIDTH)
+        pair = []
+        for half in range(2):
+            begin = emit.add(emit.mul(at, 2), half * WIDTH)
+            mask = lanes.inside(emit, begin, width)
+            pair.append(lanes.load(emit, mask, source, emit.add(line, begin), 0.0))
+        mask = lanes.inside(emit, at, wide)
+        lanes.store(emit, mask, target, emit.add(to, at), emit.in_turn(*pair)[0])
 
 
 @njit(nogil=True, cache=True)

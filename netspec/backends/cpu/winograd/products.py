@@ -10,6 +10,8 @@ again for every chunk is quicker than to fetch it from memory.
 
 from __future__ import annotations
 
+import numpy as np
+
 from netspec.backends.cpu.epilogue import TERMS, Finish
 from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.lines import address
@@ -20,6 +22,7 @@ from netspec.backends.cpu.winograd.formulas import SPAN, TILE
 from netspec.backends.cpu.winograd.grid import (
     SPARE,
     Grid,
+    complete_block,
     load_strip,
     panels,
     place,
@@ -43,10 +46,10 @@ from netspec.backends.cpu.winograd.weights import (
     panel_size,
     plane_size,
     transform_panels,
-    transformed,
 )
 from netspec.compiled import njit
 
+LOWEST = np.float32(-np.inf)
 BLOCK_VALUES = 1 << 18  # float32 values of a block's V and M: one core's cache
 CHUNK_VALUES = 1 << 22  # of a chunk's V: the cache that cores share
 LARGE_WEIGHTS = 1 << 20  # values of U from which on workers share tiles
@@ -66,19 +69,21 @@ def convolve(
     :func:`netspec.backends.cpu.winograd.weights.kernels_of`."""
     size = panel_size(g.channels)
     large = PLANES * plane_size(g.filters, size) >= LARGE_WEIGHTS
-    run = _by_chunk if large else _by_block
+    # What is more, transformed weights or tiles, is better not passed between workers.
+    run = _by_chunk if large or g.filters > panels(g) * LANES else _by_block
     run(x, kernels_of(w, g, backward), y, g, finish)
 
 
 def _by_block(x: Array, w: Kernels, y: Array, g: Grid, finish: Finish) -> None:
-    u = transformed(w, g)
     filters = min(BLOCK_FILTERS, -(-g.filters // ROWS) * ROWS)
     each = PLANES * LANES * (g.channels + filters)
     some = max(1, BLOCK_VALUES // each)
+    size = panel_size(g.channels)
+    stride = plane_size(g.filters, size)
+    room = PLANES * stride + each * some + 2 * PLANES * SPARE
     share(
-        _blocks, -(-panels(g) // some), x, u, y, finish, some, filters,
-        panel_size(g.channels), g,
-        workspace=each * some + 2 * PLANES * SPARE + SCRATCH,
+        _blocks, -(-panels(g) // some), w, x, y, finish, some, filters, size, stride, g,
+        workspace=room + max(SCRATCH, WEIGHTS_SCRATCH),
         work=PLANES * g.tiles * g.channels * g.filters,
     )  # fmt: skip
 
@@ -105,14 +110,24 @@ def _by_chunk(x: Array, w: Kernels, y: Array, g: Grid, finish: Finish) -> None:
 
 @njit(nogil=True, cache=True)
 def _blocks(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, x, u, y, finish, some, filters, size, g
+    counter, tasks, workspace, w, x, y, finish, some, filters, size, stride, g
 ):
-    """One task is one block of *some* panels."""
+    """One task is one block of *some* panels.
+
+    Every worker transforms the weights for itself: to have those that another has
+    transformed takes longer.
+    """
+    u = workspace[: PLANES * stride].reshape(PLANES, stride)
+    workspace = workspace[PLANES * stride :]
     stride = some * g.channels * LANES + SPARE
     v = workspace[: PLANES * stride].reshape(PLANES, stride)
     rest = workspace[PLANES * stride :]
     count = (g.tiles + LANES - 1) // LANES
     task = claim(counter)
+    if task < tasks:
+        lines, wide = rest.ctypes.data, (g.filters + WIDTH - 1) // WIDTH
+        every = 0, g.channels
+        transform_panels(w, 0, wide, u, 0, lines, size, WIDTH, every, g)
     while task < tasks:
         first = task * some
         block = min(some, count - first)
@@ -151,7 +166,8 @@ def _filters(  # type: ignore[no-untyped-def]
         wide = (now + WIDTH - 1) // WIDTH
         for low in range(0, g.channels, DEPTH):
             high = min(g.channels, low + DEPTH)
-            transform_panels(w, k // WIDTH, wide, u, 0, lines, size, low, high, g)
+            part, first_panel = (low, high), k // WIDTH
+            transform_panels(w, first_panel, wide, u, 0, lines, size, WIDTH, part, g)
             _multiply(u, 0, v, m, first, some, low, high, now, size, g)
         _finish(m, y, finish, first, some, k, now, g)
         task = claim(counter)
@@ -212,12 +228,12 @@ def _finish(m, y, finish, first, some, low, filters, g):  # type: ignore[no-unty
             products = m + (p * room + k * LANES) * FLOAT_BYTES
             number = g.first_filter + low + k
             terms = address(finish.terms, number * TERMS)
-            scaled, floor, pool = finish.scaled, finish.floor, finish.pool
+            # What something will be added to is not rectified yet.
+            floor = LOWEST if finish.adds else finish.floor
             placed = finish.places.size > 0
-            outputs_by_tile(
-                (products, stride, terms, scaled, floor, pool, placed, block)
-            )
-            _store(block, y, finish.places, (first + p) * LANES, number, pool, g)
+            ending = finish.scaled, floor, finish.pool, placed
+            outputs_by_tile((products, stride, terms, *ending, block))
+            _store(block, y, finish, (first + p) * LANES, number, g)
 
 
 @njit(inline="always")
@@ -228,16 +244,20 @@ def _rooms(filters, some):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _store(block, y, places, start, k, pool, g):  # type: ignore[no-untyped-def]
+def _store(block, y, finish, start, k, g):  # type: ignore[no-untyped-def]
     """The pixels of the panel from tile *start* on, to their images."""
-    size = TILE // 2 if pool else TILE
+    size = TILE // 2 if finish.pool else TILE
+    places = finish.places
     stop = min(g.tiles, start + LANES)
     tile = start
     while tile < stop:
         n, row, column = place(tile, g)
         side = min(g.wide - column, stop - tile)
         pixels = block + size * (tile - start) * FLOAT_BYTES
-        store_block(pixels, STRIP, size, y[n, k], row, column, side)
+        if finish.adds:
+            complete_block(pixels, STRIP, y[n, k], row, column, side, finish)
+        else:
+            store_block(pixels, STRIP, size, y[n, k], row, column, side)
         if places.size > 0:
             numbers = pixels + PLACES * FLOAT_BYTES
             store_places(numbers, STRIP, size, places[n, k], row, column, side)

@@ -77,6 +77,10 @@ class CudaConvolutionOps(ConvolutionOps):
         ways = suitable(geo, FORWARD, self.precision, self.exact)
         return ways[default(geo, FORWARD, ways)].pools
 
+    def adds_to_convolution(self) -> bool:
+        """No: what is added to a convolution is added in a pass of its own."""
+        return False
+
     def convolution_backward_data(
         self, dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry
     ) -> None:
