@@ -234,13 +234,14 @@ def _outputs(w, g, panel, y, finish, args, after):  # type: ignore[no-untyped-de
     inside = at + last - first <= y.shape[3]  # one image
     whole = filters // ROWS * ROWS
     where = panel, rows, first, last, inside
-    for tap in range(0, taps, DEPTH):
-        for k in range(0, whole, ROWS):
-            _tile(w, g, low, (k, k, tap), where, y, finish, after)
-    if whole < filters:  # with some that are there already
+    for part in range(1 + (whole < filters)):
+        start, stop = 0, whole
+        if part > 0:  # with some that are there already
+            start, stop = filters - ROWS, filters
         for tap in range(0, taps, DEPTH):
-            place = filters - ROWS, whole, tap
-            _tile(w, g, low, place, where, y, finish, after)
+            for k in range(start, stop, ROWS):
+                place = k, max(k, part * whole), tap
+                _tile(w, g, low, place, where, y, finish, after)
     if not inside:
         store_rows(rows, LANES, y, g, low, filters, first, last, finish)
 
