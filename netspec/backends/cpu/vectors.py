@@ -171,6 +171,17 @@ class Emitter:
         first = self.builder.insert_element(undefined, value, _lane(0))
         return self._vector(self._shuffle(first, first, [0] * WIDTH))
 
+    def together(self, numbers: Sequence[Value]) -> Vector:
+        """A vector of WIDTH floats."""
+        value = ir.Constant(VECTOR, ir.Undefined)
+        for i, number in enumerate(numbers):
+            value = self.builder.insert_element(value, number, _lane(i))
+        return self._vector(value)
+
+    def lane(self, vector: Vector, number: int) -> Value:
+        """One float of a vector."""
+        return self.builder.extract_element(vector.value, _lane(number))
+
     def zero(self) -> Vector:
         """Zeros."""
         return self._vector(ir.Constant(VECTOR, [0.0] * WIDTH))

@@ -15,10 +15,10 @@ from numba.extending import intrinsic
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.lines import (
     address,
-    clear,
     complete_line,
-    copy,
+    copy_rows,
     copy_to_bytes,
+    pad_rows,
     span,
 )
 from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, Emitter, Value, called
@@ -151,18 +151,16 @@ def place(tile, g):  # type: ignore[no-untyped-def]
 def load_strip(plane, top, left, strip, pitch, lines, columns):  # type: ignore[no-untyped-def]
     """Copy lines × columns of an image from (top, left) on, zeros outside it.
 
-    *strip* is the address of lines *pitch* values apart.
+    *strip* is the address of lines *pitch* values apart, which may be written to the
+    next whole vector.
     """
     low, high = span(left, 1, plane.shape[1], columns)
-    for r in range(lines):
-        target = strip + r * pitch * FLOAT_BYTES
-        if 0 <= top + r < plane.shape[0]:
-            source = address(plane[top + r], left + low)
-            clear((target, low))
-            copy((source, 1, target + low * FLOAT_BYTES, high - low))
-            clear((target + high * FLOAT_BYTES, columns - high))
-        else:
-            clear((target, columns))
+    begin, end = span(top, 1, plane.shape[0], lines)
+    wide = plane.shape[1]
+    source = address(plane, (top + begin) * wide + left)
+    for first, last, limit in ((0, begin, low), (begin, end, high), (end, lines, low)):
+        target = strip + first * pitch * FLOAT_BYTES
+        pad_rows((source, wide, target, pitch, last - first, low, limit, columns))
 
 
 @njit(inline="always")
@@ -172,10 +170,9 @@ def store_block(block, pitch, size, plane, row, column, tiles):  # type: ignore[
     *block* is the address of *size* lines *pitch* values apart, each tile *size* wide.
     """
     top, left = size * row, size * column
-    columns = min(size * tiles, plane.shape[1] - left)
-    for r in range(min(size, plane.shape[0] - top)):
-        target = address(plane[top + r], left)
-        copy((block + r * pitch * FLOAT_BYTES, 1, target, columns))
+    columns, lines = min(size * tiles, plane.shape[1] - left), plane.shape[0] - top
+    target, wide = address(plane[top], left), plane.shape[1]
+    copy_rows((block, pitch, target, wide, min(size, lines), columns))
 
 
 @njit(inline="always")

@@ -69,11 +69,15 @@ def _columns_of_tiles(emit: Emitter, lines: Value, at: Value) -> list[Vector]:
     return columns
 
 
-@emitted(_ADDRESS, _COUNT, _ADDRESS, _FLAG, _FLOAT, _FLAG, _FLAG, _ADDRESS, apart=True)
+@emitted(
+    _ADDRESS, _COUNT, _COUNT, _ADDRESS, _FLAG, _FLOAT, _FLAG, _FLAG, _ADDRESS,
+    apart=True,
+)  # fmt: skip
 def outputs_by_tile(
     emit: Emitter,
     m: Value,
     step: Value,
+    vectors: Value,
     terms: Value,
     scaled: Value,
     floor: Value,
@@ -83,16 +87,16 @@ def outputs_by_tile(
 ) -> None:
     """Aᵀ m A of a panel of tiles, finished, as lines of pixels.
 
-    Args: the products and the distance of their planes; a filter's terms, and the rest
-    of :class:`~netspec.backends.cpu.epilogue.Finish`; the result, TILE lines STRIP
-    apart, or half as many of half the pixels where *pool*, and where *placed* as many
-    of their places.
+    Args: the products and the distance of their planes; how many vectors of tiles; a
+    filter's terms, and the rest of :class:`~netspec.backends.cpu.epilogue.Finish`; the
+    result, TILE lines STRIP apart, or half as many of half the pixels where *pool*, and
+    where *placed* as many of their places.
     """
 
     def term(number: int) -> Vector:
         return emit.load_one(terms, number)
 
-    with emit.loop(emit.index(VECTORS)) as v:
+    with emit.loop(vectors) as v:
         at = emit.mul(v, WIDTH)
         columns = _transformed_columns(emit, formulas.outputs, m, step, at)
         rows = [
