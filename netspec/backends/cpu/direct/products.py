@@ -73,13 +73,23 @@ def _by_piece(
 ) -> None:
     stretch, filters = cut(geo).stretch, y.shape[2]
     pieces = -(-geo.batch * count(geo.output) // stretch)
-    pitch, block = stretch + WIDTH, block_size(filters)
-    room = geo.taps * (pitch + _up(filters, WIDTH)) + block * LANES
+    block, size = block_size(filters), geo.taps * (stretch + WIDTH)
+    room = size + geo.taps * _up(filters, WIDTH) + block * LANES
     room += stage_size(geo, geo.channels // geo.group, stretch)
     share(
-        _pieces, geo.group * pieces, x, w, y, finish, geo.taps, turned, stretch, block,
-        frame(geo), workspace=room, work=macs(geo),
+        _pieces, geo.group * pieces, x, w, y, finish, geo.taps, turned, stretch, size,
+        _layout(geo, stretch), block, frame(geo), workspace=room, work=macs(geo),
     )  # fmt: skip
+
+
+def _layout(geo: ConvolutionGeometry, positions: int) -> tuple[int, int]:
+    """How far apart are the columns of two taps and, of so many, of two positions.
+
+    Panels of one tap follow each other: to their columns that is the nearest.  Others
+    are unfolded line by line; a spare vector, lest their rows fall into the same set of
+    the cache.
+    """
+    return (LANES, geo.taps) if frame(geo).pointwise else (positions + WIDTH, 1)
 
 
 def block_size(filters: int) -> int:
@@ -102,9 +112,9 @@ def _by_chunk(
     positions = geo.batch * count(geo.output)
     most = min(CHUNK, max(LANES, CHUNK_VALUES // geo.taps // LANES * LANES))
     most = min(most, -(-positions // LANES) * LANES)
-    pitch = most + WIDTH
+    layout = _layout(geo, most)
     block = block_size(y.shape[2])
-    columns = buffer("columns", geo.taps * pitch)
+    columns = buffer("columns", geo.taps * (most + WIDTH))
     f, channels = frame(geo), x.shape[2]
     some = min(channels, -(-CHUNK_TAPS // count(geo.kernel)))
     stage = stage_size(geo, some, most)
@@ -114,11 +124,11 @@ def _by_chunk(
             ends = first, _middle(first, last), last
             parts = 1 if ends[1] == last else 2
             share(
-                _unfold, parts * -(-channels // some), x, g, columns, pitch, ends,
+                _unfold, parts * -(-channels // some), x, g, columns, layout, ends,
                 y.shape[3], some, f, workspace=stage, work=_moved(geo, last - first),
             )  # fmt: skip
             share(
-                _filters, parts * -(-y.shape[2] // block), x, w, g, columns, pitch, y,
+                _filters, parts * -(-y.shape[2] // block), x, w, g, columns, layout, y,
                 finish, geo.taps, turned, ends, block, f,
                 workspace=block * (LANES + geo.taps),
             )  # fmt: skip
@@ -127,7 +137,7 @@ def _by_chunk(
 def _middle(first: int, last: int) -> int:
     """Where a chunk is cut in two parts; its end, where it is too small for that."""
     vectors = -(-(last - first) // WIDTH)
-    return first + vectors // 2 * WIDTH if vectors >= PARTED else last
+    return first + (vectors + 2) // 4 * LANES if vectors >= PARTED else last
 
 
 def _moved(geo: ConvolutionGeometry, positions: int) -> int:
@@ -138,14 +148,13 @@ def _moved(geo: ConvolutionGeometry, positions: int) -> int:
 
 @njit(nogil=True, cache=True)
 def _pieces(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, x, w, y, finish, taps, turned, stretch, block, f
-):
+    counter, tasks, workspace, x, w, y, finish, taps, turned, stretch, size, layout,
+    block, f,
+):  # fmt: skip
     """One task is one stretch of one group."""
     filters, positions = y.shape[2:]
-    # A spare vector, lest the rows fall into the same set of the cache.
-    pitch = stretch + WIDTH
     columns = workspace.ctypes.data
-    rows = address(workspace, taps * pitch)
+    rows = address(workspace, size)
     packed = rows + block * LANES * FLOAT_BYTES
     stage = packed + (filters + WIDTH - 1) // WIDTH * WIDTH * taps * FLOAT_BYTES
     group = -1  # whose weights are packed
@@ -160,12 +169,13 @@ def _pieces(  # type: ignore[no-untyped-def]
         if g != group:
             pack_weights(w, g, 0, filters, taps, turned, packed)
             group = g
-        _load(x, g, 0, channels, columns, pitch, first, last, positions, f, stage)
+        where = columns, layout, first
+        _load(x, g, (0, channels), where, first, last, positions, f, stage)
         for j in range(first, last, LANES):
-            panel = _panel(x, g, columns, pitch, first, j, positions, f)
+            panel = _panel(x, g, where, j, positions, f)
             after = NOWHERE
             if j + LANES < last and _in_image(j + LANES, positions, f):
-                after = _panel(x, g, columns, pitch, first, j + LANES, positions, f)[0]
+                after = _panel(x, g, where, j + LANES, positions, f)[0]
             for low in range(0, filters, block):
                 some = min(block, filters - low)
                 args = low, some, rows, j, min(last, j + LANES)
@@ -177,28 +187,27 @@ def _pieces(  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _unfold(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, x, g, columns, pitch, ends, positions, some, f
+    counter, tasks, workspace, x, g, columns, layout, ends, positions, some, f
 ):
     """One task is some channels of a part of a chunk."""
-    window = f.kernel_d * f.kernel_h * f.kernel_w
+    where = columns.ctypes.data, layout, ends[0]
     stage, pieces = workspace.ctypes.data, (x.shape[2] + some - 1) // some
     task = claim(counter)
     while task < tasks:
         part, piece = divmod(task, pieces)
         low, (first, last) = piece * some, _part(ends, part)
-        high = min(x.shape[2], low + some)
-        target = address(columns, low * window * pitch + first - ends[0])
-        _load(x, g, low, high, target, pitch, first, last, positions, f, stage)
+        part_of = low, min(x.shape[2], low + some)
+        _load(x, g, part_of, where, first, last, positions, f, stage)
         task = claim(counter)
 
 
 @njit(nogil=True, cache=True)
 def _filters(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, x, w, g, columns, pitch, y, finish, taps, turned, ends,
+    counter, tasks, workspace, x, w, g, columns, layout, y, finish, taps, turned, ends,
     block, f,
 ):  # fmt: skip
     """One task is some filters of a part of a chunk."""
-    rows, start = workspace.ctypes.data, columns.ctypes.data
+    rows, where = workspace.ctypes.data, (columns.ctypes.data, layout, ends[0])
     packed, filters = address(workspace, block * LANES), y.shape[2]
     blocks = (filters + block - 1) // block
     task = claim(counter)
@@ -208,7 +217,7 @@ def _filters(  # type: ignore[no-untyped-def]
         weights = _near(w, g, low, some, taps, turned, packed)
         first, last = _part(ends, part)
         for j in range(first, last, LANES):
-            panel = _panel(x, g, start, pitch, ends[0], j, y.shape[3], f)
+            panel = _panel(x, g, where, j, y.shape[3], f)
             args = low, some, rows, j, min(last, j + LANES)
             _outputs(weights, taps, g, panel, y, finish, args, NOWHERE)
         task = claim(counter)
@@ -244,23 +253,31 @@ def _in_image(j, positions, f):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _load(x, g, low, high, columns, pitch, first, last, positions, f, stage):  # type: ignore[no-untyped-def]
-    """Unfold positions *first* to *last*, but for panels that are read in the image."""
+def _load(x, g, channels, where, first, last, positions, f, stage):  # type: ignore[no-untyped-def]
+    """Unfold positions *first* to *last* of some channels, but for panels that are read
+    in the image.
+
+    *where* is the address of the columns, their layout and their first position.
+    """
+    (columns, (row, apart), origin), (low, high) = where, channels
+    tap = low * f.kernel_d * f.kernel_h * f.kernel_w
     step = LANES if f.pointwise else last - first
     for j in range(first, last, step):
         if not _in_image(j, positions, f):
-            target, end = columns + (j - first) * FLOAT_BYTES, min(last, j + step)
-            load_columns(x, g, low, high, target, pitch, j, end, positions, f, stage)
+            target = columns + ((j - origin) * apart + tap * row) * FLOAT_BYTES
+            end = min(last, j + step)
+            load_columns(x, g, low, high, target, row, j, end, positions, f, stage)
 
 
 @njit(inline="always")
-def _panel(x, g, columns, pitch, first, j, positions, f):  # type: ignore[no-untyped-def]
+def _panel(x, g, where, j, positions, f):  # type: ignore[no-untyped-def]
     """Where the columns of LANES positions from *j* on are, and their rows' distance;
-    *columns* begin at position *first*."""
+    *where* is as for :func:`_load`."""
     if _in_image(j, positions, f):
         n, at = divmod(j, positions)
         return address(x[n, g, 0, 0, 0], at), positions
-    return columns + (j - first) * FLOAT_BYTES, pitch
+    columns, (row, apart), origin = where
+    return columns + (j - origin) * apart * FLOAT_BYTES, row
 
 
 @njit(inline="always")
