@@ -12,7 +12,8 @@ from netspec.backends.base import ConvolutionGeometry, Epilogue, PoolingGeometry
 from netspec.backends.cpu import depthwise, direct, winograd
 from netspec.backends.cpu.channels import channel_sums
 from netspec.backends.cpu.epilogue import finish
-from netspec.backends.cpu.frame import AXES, plain
+from netspec.backends.cpu.frame import AXES, plain, with_neighbours
+from netspec.backends.cpu.vectors import ROWS
 from netspec.backends.reference.convolution import ConvolutionOps
 
 Array = Any
@@ -42,12 +43,13 @@ class CpuConvolutionOps(ConvolutionOps):
     ) -> None:
         """See :meth:`ConvolutionOps.convolution_forward`."""
         added = [] if after is None or after.other is None else [after.other]
-        if not _compiled(geo, x, w, y, *added):
+        whole = with_neighbours(y)
+        if not _compiled(geo, x, w, whole, *added):
             super().convolution_forward(x, w, b, y, geo, after)
             return
         # Also where a batch has become so small that it would not be chosen any more.
         algorithm = winograd if after and after.pool else self._algorithm(geo)
-        algorithm.forward(x, w, y, geo, finish(geo.filters, b, after, y))
+        algorithm.forward(x, w, whole, geo, finish(geo.filters, b, after, y))
 
     def pools_convolution(
         self,
@@ -61,6 +63,14 @@ class CpuConvolutionOps(ConvolutionOps):
         rests = (y - 2 * p for y, p in zip(geo.output, pooling.output))
         suits = window == ((2, 2), (2, 2), (0, 0)) and min(rests) >= 0
         return suits and dtype == "float32" and self._algorithm(geo) is winograd
+
+    def parts_convolution(self, geo: ConvolutionGeometry, dtype: str) -> bool:
+        """See :meth:`ConvolutionOps.parts_convolution`: of one group, and of whole
+        rows of a product, lest outputs of neighbours are stored."""
+        if dtype != "float32":
+            return super().parts_convolution(geo, dtype)
+        is_product = self._algorithm(geo) is not depthwise
+        return geo.group == 1 and geo.filters >= ROWS and is_product
 
     def convolution_backward_data(
         self, dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry

@@ -86,7 +86,7 @@ def _by_chunk(
     positions = geo.batch * count(geo.output)
     most = min(CHUNK, max(LANES, CHUNK_VALUES // geo.taps // LANES * LANES))
     most = min(most, -(-positions // LANES) * LANES)
-    pitch = most + WIDTH
+    pitch = most + 2 * WIDTH  # a spare vector behind each part: see `_begin`
     block = block_size(w.shape[1])
     columns = buffer("columns", geo.taps * pitch)
     f, channels = frame(geo), x.shape[2]
@@ -163,7 +163,7 @@ def _unfold(  # type: ignore[no-untyped-def]
         part, piece = divmod(task, pieces)
         low, (first, last) = piece * some, _part(ends, part)
         high = min(x.shape[2], low + some)
-        target = address(columns, low * window * pitch + first - ends[0])
+        target = _begin(address(columns, low * window * pitch), ends, part)
         _load(x, g, low, high, target, pitch, first, last, positions, f, stage)
         task = claim(counter)
 
@@ -173,15 +173,16 @@ def _filters(  # type: ignore[no-untyped-def]
     counter, tasks, workspace, x, w, g, columns, pitch, y, finish, ends, block, f
 ):
     """One task is some filters of a part of a chunk."""
-    rows, start = workspace.ctypes.data, columns.ctypes.data
+    rows = workspace.ctypes.data
     blocks = (w.shape[1] + block - 1) // block
     task = claim(counter)
     while task < tasks:
         part, low = task // blocks, task % blocks * block
         some = min(block, w.shape[1] - low)
         first, last = _part(ends, part)
+        start = _begin(columns.ctypes.data, ends, part)
         for j in range(first, last, LANES):
-            panel = _panel(x, g, start, pitch, ends[0], j, y.shape[3], f)
+            panel = _panel(x, g, start, pitch, first, j, y.shape[3], f)
             args = low, some, rows, j, min(last, j + LANES)
             _outputs(w, g, panel, y, finish, args, NOWHERE)
         task = claim(counter)
@@ -192,6 +193,14 @@ def _part(ends, part):  # type: ignore[no-untyped-def]
     """The first position of a part and the one after its last."""
     first, middle, last = ends
     return (first, middle) if part == 0 else (middle, last)
+
+
+@njit(inline="always")
+def _begin(columns, ends, part):  # type: ignore[no-untyped-def]
+    """Where the columns of a part begin: whole vectors are unfolded, and what is behind
+    the last position of a part is not yet the next part, which another worker unfolds
+    meanwhile."""
+    return columns + (ends[1] - ends[0] + WIDTH) * part * FLOAT_BYTES
 
 
 @njit(inline="always")

@@ -14,6 +14,7 @@ from netspec.backends.cpu.lines import (
     clear,
     complete_line,
     copy,
+    copy_rows,
     copy_to_bytes,
     span,
 )
@@ -112,20 +113,19 @@ def store_block(block, pitch, size, plane, row, column, tiles):  # type: ignore[
     *block* is the address of *size* lines *pitch* values apart, each tile *size* wide.
     """
     top, left = size * row, size * column
-    columns = min(size * tiles, plane.shape[1] - left)
-    for r in range(min(size, plane.shape[0] - top)):
-        target = address(plane[top + r], left)
-        copy((block + r * pitch * FLOAT_BYTES, 1, target, columns))
+    high, wide = plane.shape
+    rows, columns = min(size, high - top), min(size * tiles, wide - left)
+    copy_rows((block, pitch, address(plane[top], left), wide, rows, columns))
 
 
 @njit(inline="always")
-def complete_block(block, pitch, plane, row, column, tiles, finish):  # type: ignore[no-untyped-def]
+def complete_block(block, pitch, plane, row, column, tiles, other, floor):  # type: ignore[no-untyped-def]
     """The same for tiles of TILE pixels, to which something is added."""
     top, left = TILE * row, TILE * column
     columns = min(TILE * tiles, plane.shape[1] - left)
     for r in range(min(TILE, plane.shape[0] - top)):
         source, target = block + r * pitch * FLOAT_BYTES, address(plane[top + r], left)
-        complete_line((source, target, columns, finish.other, finish.floor))
+        complete_line((source, target, columns, other, floor))
 
 
 @njit(inline="always")
