@@ -19,7 +19,7 @@ Conventions of every operation:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -40,6 +40,14 @@ class ConvolutionGeometry:
     pad: Shape
     dilation: Shape
     group: int = 1
+
+    def __hash__(self) -> int:
+        """Computed once: every operation looks up what it has decided before."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, each.name) for each in fields(self)))
 
     @cached_property
     def output(self) -> Shape:

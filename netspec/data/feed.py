@@ -50,7 +50,8 @@ class Feed:
         batch_size: of the layer.
         decodes: whether samples are image files, so that reading ahead on several
             threads pays.
-        workers: threads to read ahead on: as the layer says, or chosen by the cores.
+        workers: threads to read ahead on: as the layer says, or chosen by the cores; 0
+            where there is nothing to wait for.
         prefetch: ranges to keep ready, as the layer says.
         fixed_shape: whether all samples are known to have one shape.
 
@@ -77,9 +78,19 @@ class Feed:
         self.reader, self._order = opened.reader, opened.order
         self.batch_size, self.prefetch = opened.batch, opened.prefetch
         self.decodes = self.reader.decodes
-        chosen = min(_MOST_WORKERS, cores()) if self.decodes else 1
-        self.workers = opened.workers or chosen
+        self.workers = opened.workers or self._chosen_workers()
         self.fixed_shape = self.reader.fixed_shape
+
+    def _chosen_workers(self) -> int:
+        if self.decodes:
+            return min(_MOST_WORKERS, cores())
+        return 1 if self._arrays is None else 0
+
+    @property
+    def _arrays(self) -> Arrays | None:
+        """What holds the rows of a MemoryData layer."""
+        source = getattr(self.reader, "source", None)
+        return source if isinstance(source, Arrays) else None
 
     @property
     def size(self) -> int:
@@ -171,8 +182,8 @@ class Feed:
         Raises:
             UsageError: another type of layer, or arrays that do not fit it.
         """
-        arrays = getattr(self.reader, "source", None)
-        if not isinstance(arrays, Arrays):
+        arrays = self._arrays
+        if arrays is None:
             raise UsageError(
                 "takes no arrays.", "Only MemoryData does.", layer=self.layer
             )

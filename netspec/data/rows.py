@@ -30,12 +30,43 @@ class RowReader:
     def read(
         self, indices: Sequence[int], first: int, out: tuple[Floats, ...] | None
     ) -> tuple[Floats, ...]:
-        """An array a top; *first* has no influence."""
+        """An array a top; *first* has no influence.
+
+        Rows that follow each other in the source are not copied, and are read-only.
+        """
+        if out is None and len(indices):
+            found = self._as_they_lie(indices)
+            if found:
+                return found
         arrays = out or tuple(
             np.empty((len(indices), *shape), np.float32) for shape in self.shapes()
         )
-        for row, index in enumerate(indices):
-            block = self.source.block(index)
+        row = 0
+        while row < len(indices):
+            block = self.source.block(indices[row])
+            start = indices[row] - block.start
+            rows = _run(indices, row, len(block.values[0]) - start)
             for array, values in zip(arrays, block.values):
-                array[row] = values[index - block.start]
+                array[row : row + rows] = values[start : start + rows]
+            row += rows
         return arrays
+
+    def _as_they_lie(self, indices: Sequence[int]) -> tuple[Floats, ...] | None:
+        """Views of rows that follow each other in one block, if they do."""
+        block = self.source.block(indices[0])
+        start = indices[0] - block.start
+        rows = _run(indices, 0, len(block.values[0]) - start)
+        if rows < len(indices) or any(v.dtype != np.float32 for v in block.values):
+            return None
+        views = tuple(v[start : start + len(indices)] for v in block.values)
+        for view in views:
+            view.flags.writeable = False
+        return views
+
+
+def _run(indices: Sequence[int], at: int, most: int) -> int:
+    """How many indices from *at* on follow each other, at most so many."""
+    rows, most = 1, min(most, len(indices) - at)
+    while rows < most and indices[at + rows] == indices[at] + rows:
+        rows += 1
+    return rows

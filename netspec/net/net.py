@@ -352,7 +352,8 @@ class Net:
         """
         normalizers = normalizers or {}
         for node, run in self._steps:
-            run.key = run.key.at(iteration)
+            if run.key.iteration != iteration:
+                run.key = run.key.at(iteration)
             run.first_sample = first_sample
             run.normalizer = normalizers.get(node.name)
             run.labels_checked = node.name in checked

@@ -10,8 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+import numpy as np
+
+from netspec.backends.cpu.memory import copy_past_caches
 from netspec.sync.base import Array
 from netspec.sync.doubling import SMALL, Messages
+
+LARGE = 1 << 18  # elements that are copied past the caches
 
 
 class Finder(Protocol):
@@ -57,7 +62,7 @@ class Direct(Messages):
         if theirs is None:
             super().copy_part(partner, values, get, give)
         elif self._may_read(partner, values[get], values[give]):
-            values[get] = theirs[get]
+            _copy(theirs[get], values[get])
 
     def settle(self) -> None:
         """See :class:`netspec.sync.doubling.Port`."""
@@ -76,3 +81,10 @@ class Direct(Messages):
         self._readers.add(partner)
         self.say([partner] if len(give) else [], [partner] if len(get) else [])
         return len(get) > 0
+
+
+def _copy(x: Array, y: Array) -> None:
+    if y.size < LARGE or y.dtype != np.float32:
+        y[...] = x
+    else:
+        copy_past_caches(x, y)

@@ -32,8 +32,9 @@ _PIECE = 1 << 26  # bytes of one message of a broadcast
 _DEFERENCE = 2.0  # seconds that another rank waits for rank 0 to report an error
 _SPOKEN = 0.3  # seconds in which launchers pass on what a rank has said; then it ends
 INTERRUPTED = 130  # the shell's code for a process ended by Ctrl-C
-_EAGER = 20  # looks at a message under way before the thread sleeps in between
+_EAGER = 8  # looks at a message under way before the thread sleeps in between
 _NAPS = (50e-6, 1e-3)  # shortest and longest sleep, in seconds
+_GROWTH = 1.25  # from one sleep to the next
 
 
 def load_mpi() -> Any:
@@ -268,7 +269,7 @@ class _MpiPort(Direct):
             self._pulse.check()
             looks += 1
             time.sleep(0 if looks < _EAGER else nap)
-            nap = min(longest, nap * 1.1) if looks >= _EAGER else nap
+            nap = min(longest, nap * _GROWTH) if looks >= _EAGER else nap
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from netspec.backends.numpy_ops import NumpyOps
 WINOGRAD = Geometry(3, 19, 37, (22, 18), (3, 3), (1, 1), (1, 1), (1, 1))
 GEOMETRIES = {
     "winograd": WINOGRAD,
+    "winograd, wide": Geometry(2, 32, 32, (22, 18), (5, 5), (1, 1), (2, 1), (1, 1)),
     "groups": Geometry(2, 18, 34, (17, 13), (3, 3), (1, 1), (0, 2), (1, 1), 2),
     "strided": Geometry(2, 5, 21, (23, 19), (5, 3), (2, 1), (1, 2), (1, 1)),
     "pointwise": Geometry(2, 33, 18, (9, 7), (1, 1), (1, 1), (0, 0), (1, 1)),

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netspec.backends.cpu import CpuOps
+from netspec.backends.cpu.memory import copy_past_caches
 from netspec.backends.numpy_ops import NumpyOps
 
 OPS = NumpyOps()
@@ -79,3 +80,13 @@ def test_arrays_larger_than_caches_are_filled(lost, monkeypatch):
     assert (whole.reshape(-1)[lost:-5] == 1.5).all()
     assert not whole.reshape(-1)[:lost].any()
     assert not whole.reshape(-1)[-5:].any()
+
+
+@pytest.mark.parametrize(("start", "size"), [(0, 0), (3, 5), (0, 64), (5, 700_001)])
+def test_copying_past_caches_touches_nothing_else(start, size):
+    x = np.random.default_rng(0).standard_normal(size + 20).astype(np.float32)
+    y = np.zeros(size + 20, np.float32)
+    copy_past_caches(x[7 : 7 + size], y[start : start + size])
+    np.testing.assert_array_equal(y[start : start + size], x[7 : 7 + size])
+    assert not y[:start].any()
+    assert not y[start + size :].any()

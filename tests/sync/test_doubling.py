@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netspec.sync.direct import LARGE
 from netspec.sync.doubling import SMALL, partners
 
 from .test_tree import by_recursion, gradients
@@ -163,3 +164,19 @@ def test_partners_are_those_that_arrays_come_from(size):
     assert sorted(partners(0, size)) == sorted({1, 2, 4, 8} & set(range(size))) or (
         size & (size - 1)
     )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_parts_arrive_whole(dtype):
+    """What each rank has of its own, of more elements than caches are worth."""
+    length = 3 * LARGE + 7
+    values = gradients(2, length).astype(dtype)
+
+    def work(sync):
+        bucket = sync.shared(length, dtype)
+        bucket[...] = values[sync.rank]
+        sync.reduce(bucket)
+        return bucket
+
+    for bucket in on_ranks(2, work):
+        np.testing.assert_array_equal(bucket, values[0] + values[1])

@@ -132,9 +132,9 @@ def test_a_stopped_run_goes_on_with_other_ranks(tmp_path, alone):
 # Faults ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_hung_rank_is_named_and_the_run_ends(tmp_path, victim):
-    folder = make_files(tmp_path, LONG)
+@pytest.mark.parametrize(("victim", "net"), [(0, NET), (1, NET), (1, WIDE)])
+def test_a_hung_rank_is_named_and_the_run_ends(tmp_path, victim, net):
+    folder = make_files(tmp_path, LONG, net)
     with running(folder, "--ranks", "2", "--timeout", "2") as here:
         process = here.ranks()[victim]
         here.wait_for("snapshot at iteration 100")
@@ -153,7 +153,7 @@ def test_a_hung_rank_is_named_and_the_run_ends(tmp_path, victim):
 
 def test_ranks_that_were_suspended_together_go_on(tmp_path):
     """As a batch system does, or a shell; longer than any rank may be silent."""
-    folder = make_files(tmp_path, LONG)
+    folder = make_files(tmp_path, LONG, WIDE)
     with running(folder, "--ranks", "2", "--timeout", "2") as here:
         ranks = here.ranks()
         here.wait_for("snapshot at iteration 100")
@@ -170,7 +170,7 @@ def test_ranks_that_were_suspended_together_go_on(tmp_path):
 @pytest.mark.parametrize(("ranks", "dead"), [(2, 1), (3, 2)])
 def test_a_dead_rank_is_named_and_the_run_ends(tmp_path, ranks, dead):
     """MPICH's launcher often names one of those that it has ended itself."""
-    folder = make_files(tmp_path, LONG)
+    folder = make_files(tmp_path, LONG, WIDE)
     with running(folder, "--ranks", str(ranks)) as here:
         process = here.ranks()[dead]
         os.kill(process, signal.SIGKILL)
@@ -248,7 +248,7 @@ def test_an_interrupt_ends_after_a_snapshot_and_a_second_at_once(tmp_path):
 
 @pytest.mark.parametrize("who", ["netspec", "mpiexec"])
 def test_no_rank_outlives_what_started_it(tmp_path, who):
-    folder = make_files(tmp_path, LONG)
+    folder = make_files(tmp_path, LONG, WIDE)
     with running(folder, "--ranks", "2") as here:
         here.ranks()
         (mpi,) = children(here.process.pid)

@@ -6,6 +6,7 @@ Every algorithm is a module with ``forward``, ``backward_data`` and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from netspec.backends.base import ConvolutionGeometry, Epilogue, PoolingGeometry
@@ -17,6 +18,7 @@ from netspec.backends.cpu.vectors import ROWS
 from netspec.backends.reference.convolution import ConvolutionOps
 
 Array = Any
+Suits = Callable[[ConvolutionGeometry], bool]
 
 # Products of one tap in one group up to which lines are faster than matrices.
 SLIVER = 4
@@ -48,7 +50,8 @@ class CpuConvolutionOps(ConvolutionOps):
             super().convolution_forward(x, w, b, y, geo, after)
             return
         # Also where a batch has become so small that it would not be chosen any more.
-        algorithm = winograd if after and after.pool else self._algorithm(geo)
+        pools = after is not None and after.pool
+        algorithm = winograd if pools else self._choose(winograd.suits_forward, geo)
         algorithm.forward(x, w, whole, geo, finish(geo.filters, b, after, y))
 
     def pools_convolution(
@@ -62,15 +65,18 @@ class CpuConvolutionOps(ConvolutionOps):
         window = (pooling.kernel, pooling.stride, pooling.pad)
         rests = (y - 2 * p for y, p in zip(geo.output, pooling.output))
         suits = window == ((2, 2), (2, 2), (0, 0)) and min(rests) >= 0
-        return suits and dtype == "float32" and self._algorithm(geo) is winograd
+        return (
+            suits
+            and dtype == "float32"
+            and self._choose(winograd.suits, geo) is winograd
+        )
 
     def parts_convolution(self, geo: ConvolutionGeometry, dtype: str) -> bool:
         """See :meth:`ConvolutionOps.parts_convolution`: of one group, and of whole
         rows of a product, lest outputs of neighbours are stored."""
         if dtype != "float32":
             return super().parts_convolution(geo, dtype)
-        is_product = self._algorithm(geo) is not depthwise
-        return geo.group == 1 and geo.filters >= ROWS and is_product
+        return geo.group == 1 and geo.filters >= ROWS and _products(geo) > SLIVER
 
     def convolution_backward_data(
         self, dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry
@@ -79,7 +85,7 @@ class CpuConvolutionOps(ConvolutionOps):
         if not _compiled(geo, dy, w, dx):
             super().convolution_backward_data(dy, w, dx, geo)
             return
-        algorithm = self._algorithm(geo)
+        algorithm = self._choose(winograd.suits_data, geo)
         algorithm.backward_data(dy, w, dx, geo)
 
     def convolution_backward_weights(
@@ -89,11 +95,11 @@ class CpuConvolutionOps(ConvolutionOps):
         if not _compiled(geo, x, dy, dw):
             super().convolution_backward_weights(x, dy, dw, geo)
             return
-        algorithm = self._algorithm(geo)
+        algorithm = self._choose(winograd.suits_weights, geo)
         algorithm.backward_weights(x, dy, dw, geo)
 
-    def _algorithm(self, geo: ConvolutionGeometry) -> Any:
-        if not self.exact and winograd.suits(geo):
+    def _choose(self, suits: Suits, geo: ConvolutionGeometry) -> Any:
+        if not self.exact and suits(geo):
             return winograd
         return depthwise if _products(geo) <= SLIVER else direct
 

@@ -38,8 +38,7 @@ def unless_same(target: Array, source: Array) -> Array | None:
     A kernel that works in place is told so: the compiler makes vectors of a loop only
     where it knows that two arrays are one, or sees that they do not meet.
     """
-    places = (a.__array_interface__["data"][0] for a in (target, source))
-    return None if len(set(places)) == 1 else target
+    return None if np.may_share_memory(target, source) else target
 
 
 def by_chunks(kernel: Callable[..., None], first: Array, *args: Any) -> None:

@@ -61,6 +61,33 @@ def copy_rows(
         lanes.store(emit, mask, target, emit.add(to, rest), last)
 
 
+@emitted(_ADDRESS, _COUNT, _ADDRESS, *[_COUNT] * 5, apart=True)
+def pad_rows(
+    emit: Emitter,
+    source: Value,
+    step: Value,
+    target: Value,
+    pitch: Value,
+    rows: Value,
+    low: Value,
+    high: Value,
+    values: Value,
+) -> None:
+    """target[i × pitch + j] = source[i × step + j] where *low* <= j < *high*, else 0.
+
+    For *rows* i, and *values* j and less than WIDTH more.  What is not taken is not
+    read.
+    """
+    blocks = emit.divide(emit.add(values, WIDTH - 1), WIDTH)
+    with emit.loop(blocks) as block:
+        j = emit.mul(block, WIDTH)
+        mask = lanes.inside(emit, emit.sub(j, low), emit.sub(high, low))
+        with emit.loop(rows) as i:
+            at, to = emit.mul(i, step), emit.mul(i, pitch)
+            taken = lanes.load(emit, mask, source, emit.add(at, j), 0.0)
+            emit.store(target, emit.add(to, j), taken)
+
+
 @emitted(_ADDRESS, _ADDRESS, _COUNT, _COUNT, apart=True)
 def add(emit: Emitter, source: Value, target: Value, step: Value, count: Value) -> None:
     """target[i × step] += source[i]."""

@@ -1,4 +1,4 @@
-"""Memory of arrays: where it begins, and filling much of it."""
+"""Memory of arrays: where it begins, and filling and copying much of it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from netspec.backends.cpu.vectors import (
     WIDTH,
     Emitter,
     Value,
+    Vector,
     emitted,
 )
 from netspec.backends.reference.movement import MovementOps
@@ -65,10 +66,47 @@ def _fill(counter, tasks, workspace, y, value):  # type: ignore[no-untyped-def]
 @emitted(types.uintp, types.intp, types.float32)
 def _stream(emit: Emitter, target: Value, vectors: Value, value: Value) -> None:
     """Store the same vector, past the caches, from an aligned address on."""
-    past = emit.builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
-    vector = emit.splat(value).value
+    vector = emit.splat(value)
     with emit.loop(vectors) as i:
-        at = emit.add(target, emit.mul(i, WIDTH * FLOAT_BYTES))
-        pointer = emit.builder.inttoptr(at, VECTOR.as_pointer())
-        store = emit.builder.store(vector, pointer, align=WIDTH * FLOAT_BYTES)
-        store.set_metadata("nontemporal", past)
+        _store_past(emit, emit.add(target, emit.mul(i, WIDTH * FLOAT_BYTES)), vector)
+
+
+def copy_past_caches(x: Array, y: Array) -> None:
+    """Copy float32 values from *x* to *y*, which caches need not hold, likewise.
+
+    Such stores overtake others, but not the last :func:`claim` of who makes them: what
+    is written after this can be taken for a sign that all is there.
+    """
+    tasks = -(-y.size // PIECE)
+    share(_copy, tasks, x, y, work=y.size)
+
+
+@njit(cache=True, nogil=True)
+def _copy(counter, tasks, workspace, x, y):  # type: ignore[no-untyped-def]
+    task = claim(counter)
+    while task < tasks:
+        start, stop = task * PIECE, min((task + 1) * PIECE, y.size)
+        while start < stop and address(y, start) % (WIDTH * FLOAT_BYTES):
+            y[start] = x[start]
+            start += 1
+        vectors = (stop - start) // WIDTH
+        _stream_copy((address(x, start), address(y, start), vectors))
+        for i in range(start + vectors * WIDTH, stop):
+            y[i] = x[i]
+        task = claim(counter)
+
+
+@emitted(types.uintp, types.uintp, types.intp)
+def _stream_copy(emit: Emitter, source: Value, target: Value, vectors: Value) -> None:
+    """Copy vectors, past the caches, to an aligned address and on."""
+    with emit.loop(vectors) as i:
+        at = emit.mul(i, WIDTH * FLOAT_BYTES)
+        _store_past(emit, emit.add(target, at), emit.load(emit.add(source, at)))
+
+
+def _store_past(emit: Emitter, target: Value, vector: Vector) -> None:
+    """Store a vector, past the caches, to an aligned address."""
+    past = emit.builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
+    pointer = emit.builder.inttoptr(target, VECTOR.as_pointer())
+    store = emit.builder.store(vector.value, pointer, align=WIDTH * FLOAT_BYTES)
+    store.set_metadata("nontemporal", past)

@@ -8,12 +8,14 @@ element is summed in the order of the inner index, whatever the machine's vector
 
 from __future__ import annotations
 
+import numpy as np
 from numba import types
 
 from netspec.backends.cpu import lanes
 from netspec.backends.cpu.epilogue import TERMS
 from netspec.backends.cpu.finishing import completed, scaled_sums
 from netspec.backends.cpu.vectors import (
+    FLOAT_BYTES,
     ROWS,
     WIDTH,
     Emitter,
@@ -21,8 +23,13 @@ from netspec.backends.cpu.vectors import (
     Vector,
     emitted,
 )
+from netspec.compiled import njit
 
 VECTORS = 2  # that LANES fill
+MATRICES = 6  # whose columns are multiplied at once
+NOWHERE = np.uintp(0)  # address of what need not be fetched
+NEVER = 62  # a shift after which no time is left
+MOST_HALVINGS = 3
 STEPS = 4  # of the sums between looks at what is to be fetched
 LINE = 16  # values that come from memory at once
 
@@ -55,6 +62,57 @@ def multiply(emit: Emitter, *args: Value) -> None:
 def multiply_half(emit: Emitter, *args: Value) -> None:
     """The same for the first WIDTH of the LANES, with the same sums."""
     _store(emit, _sums(emit, 1, *args), *args[5:7])
+
+
+@emitted(
+    _ADDRESS,
+    *[_COUNT] * 2,
+    _ADDRESS,
+    *[_COUNT] * 2,
+    _ADDRESS,
+    *[_COUNT] * 3,
+    types.boolean,
+    apart=True,
+)
+def multiply_column(
+    emit: Emitter,
+    a: Value,
+    a_step: Value,
+    a_next: Value,
+    b: Value,
+    b_step: Value,
+    b_next: Value,
+    c: Value,
+    c_row: Value,
+    c_next: Value,
+    inner: Value,
+    add: Value,
+) -> None:
+    """c = a b, or c + a b where *add*, for WIDTH rows and one column of MATRICES
+    products; the same sums.
+
+    Called with one tuple of: the address of a, whose WIDTH rows lie side by side, its
+    values from one inner index to the next and from one product to the next; the same
+    of b; the address of c, its values from one row to the next and from one product to
+    the next; *inner*; *add*.
+    """
+    sums = [emit.register(emit.zero()) for _ in range(MATRICES)]
+    places = [
+        [emit.add(emit.mul(c_next, n), emit.mul(c_row, i)) for i in range(WIDTH)]
+        for n in range(MATRICES)
+    ]
+    with emit.builder.if_then(add):
+        for total, rows in zip(sums, places):
+            emit.set(total, emit.together([emit.number(c, at) for at in rows]))
+    with emit.loop(inner) as p:
+        at_a, at_b = emit.mul(a_step, p), emit.mul(b_step, p)
+        for n, total in enumerate(sums):
+            left = emit.load(a, emit.add(at_a, emit.mul(a_next, n)))
+            right = emit.load_one(b, emit.add(at_b, emit.mul(b_next, n)))
+            emit.set(total, emit.get(total) + left.times(right))
+    for total, rows in zip(sums, places):
+        for i, at in enumerate(rows):
+            emit.store_one(c, at, emit.lane(emit.get(total), i))
 
 
 @emitted(*_PRODUCT, *_MEANWHILE, apart=True)
@@ -202,3 +260,30 @@ def _finish(
             values = scaled_sums(emit, row, term, scaled)
             for j, total in enumerate(completed(emit, values, load, adds, floor)):
                 lanes.store(emit, masks[j], y, emit.add(line, starts[j]), total)
+
+
+@njit(inline="always")
+def meanwhile(tile, filters, tap, depth, step, after):  # type: ignore[no-untyped-def]
+    """What the product of one tile fetches: all of a panel's fetch the next panel.
+
+    *tile* is its number among those of all *filters*, *tap* its first inner index, and
+    *depth* how many it has; *after* is the address of the next panel or NOWHERE, and
+    *step* the distance of its rows.
+
+    Returns:
+        What :func:`multiply_meanwhile` takes.
+    """
+    shift, times = _halvings(filters // (ROWS * STEPS)), depth // STEPS
+    if after == NOWHERE or tile >= STEPS << shift:
+        return NOWHERE, 0, 0, NEVER
+    row = tap + tile * (times >> shift)
+    return after + row * step * FLOAT_BYTES, step, ROWS * step, shift
+
+
+@njit(inline="always")
+def _halvings(shares):  # type: ignore[no-untyped-def]
+    """How often what is to be fetched is cut in two for that many tiles."""
+    shift = 0
+    while shift < MOST_HALVINGS and 2 << shift <= shares:
+        shift += 1
+    return shift

@@ -24,7 +24,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
@@ -57,8 +57,12 @@ def share(
         blas: whether *kernel* calls BLAS, whose own threads must rest meanwhile.
     """
     helpers = min(count(), tasks, 1 + work // LEAST_WORK) - 1
-    with _BLAS.single_threaded() if blas else nullcontext():
-        _CREW.run(kernel, tasks, buffer("workspace", workspace), args, helpers)
+    space = buffer("workspace", workspace)
+    if blas:
+        with _BLAS.single_threaded():
+            _CREW.run(kernel, tasks, space, args, helpers)
+    else:
+        _CREW.run(kernel, tasks, space, args, helpers)
 
 
 def count() -> int:

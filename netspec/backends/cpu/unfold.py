@@ -33,7 +33,7 @@ def stage_size(geo: ConvolutionGeometry, channels: int, stretch: int) -> int:
     return channels * rows * min(f.stride_w, reach + 1) * length + WIDTH
 
 
-@njit(inline="always")
+@njit(nogil=True)
 def unfold(image, columns, pitch, first, last, f, stage):  # type: ignore[no-untyped-def]
     """Fill columns for output positions *first* to *last* of image (C, D, H, W).
 

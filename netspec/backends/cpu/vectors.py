@@ -171,6 +171,17 @@ class Emitter:
         first = self.builder.insert_element(undefined, value, _lane(0))
         return self._vector(self._shuffle(first, first, [0] * WIDTH))
 
+    def together(self, numbers: Sequence[Value]) -> Vector:
+        """A vector of WIDTH floats."""
+        value = ir.Constant(VECTOR, ir.Undefined)
+        for i, number in enumerate(numbers):
+            value = self.builder.insert_element(value, number, _lane(i))
+        return self._vector(value)
+
+    def lane(self, vector: Vector, number: int) -> Value:
+        """One float of a vector."""
+        return self.builder.extract_element(vector.value, _lane(number))
+
     def zero(self) -> Vector:
         """Zeros."""
         return self._vector(ir.Constant(VECTOR, [0.0] * WIDTH))
@@ -289,26 +300,33 @@ def emitted(*kinds: types.Type, apart: bool = False) -> Callable[[Emit], Any]:
 
     def decorate(emit: Emit) -> Any:
         def typed(typingctx, arguments):  # type: ignore[no-untyped-def]
-            def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-                values = cgutils.unpack_tuple(builder, args[0])
-                cast = [
-                    context.cast(builder, value, given, kind)
-                    for value, given, kind in zip(
-                        values, signature.args[0], kinds, strict=True
-                    )
-                ]
-                if apart:
-                    builder.call(_function(builder.module, emit, cast), cast)
-                else:
-                    emit(Emitter(builder), *cast)
-                return context.get_dummy_value()
-
-            return types.void(arguments), codegen
+            return types.void(arguments), called(emit, kinds, apart)
 
         typed.__name__, typed.__doc__ = emit.__name__, emit.__doc__
         return intrinsic(typed)
 
     return decorate
+
+
+def called(emit: Emit, kinds: tuple[types.Type, ...], apart: bool) -> Any:
+    """Numba's code generator of a function whose last argument is the tuple of those
+    of *emit*; see :func:`emitted`."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        values = cgutils.unpack_tuple(builder, args[-1])
+        cast = [
+            context.cast(builder, value, given, kind)
+            for value, given, kind in zip(
+                values, signature.args[-1], kinds, strict=True
+            )
+        ]
+        if apart:
+            builder.call(_function(builder.module, emit, cast), cast)
+        else:
+            emit(Emitter(builder), *cast)
+        return context.get_dummy_value()
+
+    return codegen
 
 
 def _function(module: ir.Module, emit: Emit, values: list[Value]) -> ir.Function:

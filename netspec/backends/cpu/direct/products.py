@@ -9,8 +9,6 @@ out the filters, so that weights are read from memory only once a chunk.
 
 from __future__ import annotations
 
-import numpy as np
-
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct.cut import cut
 from netspec.backends.cpu.direct.packing import load_columns, store_rows
@@ -18,7 +16,8 @@ from netspec.backends.cpu.epilogue import TERMS, Finish
 from netspec.backends.cpu.frame import Array, frame, macs
 from netspec.backends.cpu.lines import address
 from netspec.backends.cpu.panels import (
-    STEPS,
+    NOWHERE,
+    meanwhile,
     multiply_finished,
     multiply_half_finished,
     multiply_half_meanwhile,
@@ -40,9 +39,6 @@ CHUNK = 16 * LANES  # positions of a chunk, at most
 CROWDED = 128  # rows a multiple of this apart fall into few sets of the first cache
 PARTED = 8  # vectors of positions from which on a chunk is two parts
 CHUNK_TAPS = 128  # taps that one task unfolds, about
-NOWHERE = np.uintp(0)  # address of what need not be fetched
-NEVER = 62  # a shift after which no time is left
-MOST_HALVINGS = 3
 
 
 def convolve(
@@ -243,13 +239,14 @@ def _outputs(w, g, panel, y, finish, args, after):  # type: ignore[no-untyped-de
     inside = at + last - first <= y.shape[3]  # one image
     whole = filters // ROWS * ROWS
     where = panel, rows, first, last, inside
-    for tap in range(0, taps, DEPTH):
-        for k in range(0, whole, ROWS):
-            _tile(w, g, low, (k, k, tap), where, y, finish, after)
-    if whole < filters:  # with some that are there already
+    for part in range(1 + (whole < filters)):
+        start, stop = 0, whole
+        if part > 0:  # with some that are there already
+            start, stop = filters - ROWS, filters
         for tap in range(0, taps, DEPTH):
-            place = filters - ROWS, whole, tap
-            _tile(w, g, low, place, where, y, finish, after)
+            for k in range(start, stop, ROWS):
+                place = k, max(k, part * whole), tap
+                _tile(w, g, low, place, where, y, finish, after)
     if not inside:
         store_rows(rows, LANES, y, g, low, filters, first, last, finish)
 
@@ -272,7 +269,7 @@ def _tile(w, g, low, place, where, y, finish, after):  # type: ignore[no-untyped
     product = left, taps, 1, columns, step, out, LANES, depth, tap > 0
     args = (
         *product,
-        *_meanwhile((low + k) // ROWS, w.shape[1], tap, depth, step, after),
+        *meanwhile((low + k) // ROWS, w.shape[1], tap, depth, step, after),
     )
     if inside and tap + depth == taps:
         n, at = divmod(first, y.shape[3])
@@ -289,22 +286,3 @@ def _tile(w, g, low, place, where, y, finish, after):  # type: ignore[no-untyped
         multiply_meanwhile(args)
     else:
         multiply_half_meanwhile(args)
-
-
-@njit(inline="always")
-def _meanwhile(tile, filters, tap, depth, step, after):  # type: ignore[no-untyped-def]
-    """What the product of one tile fetches: all of a panel's fetch the next panel."""
-    shift, times = _halvings(filters // (ROWS * STEPS)), depth // STEPS
-    if after == NOWHERE or tile >= STEPS << shift:
-        return NOWHERE, 0, 0, NEVER
-    row = tap + tile * (times >> shift)
-    return after + row * step * FLOAT_BYTES, step, ROWS * step, shift
-
-
-@njit(inline="always")
-def _halvings(shares):  # type: ignore[no-untyped-def]
-    """How often what is to be fetched is cut in two for that many tiles."""
-    shift = 0
-    while shift < MOST_HALVINGS and 2 << shift <= shares:
-        shift += 1
-    return shift

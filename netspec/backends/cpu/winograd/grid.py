@@ -6,20 +6,23 @@ a row, across rows and images, are a panel.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from numba import types
+from numba.extending import intrinsic
 
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.lines import (
     address,
-    clear,
     complete_line,
-    copy,
     copy_rows,
     copy_to_bytes,
+    pad_rows,
     span,
 )
-from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES
-from netspec.backends.cpu.winograd.formulas import TAPS, TILE
+from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, Emitter, Value, called
+from netspec.backends.cpu.winograd.formulas import SPAN, TAPS, TILE, WIDE_TAPS
 from netspec.compiled import njit
 
 # A line between planes, so that the same place of all of them does not fall into one
@@ -28,7 +31,7 @@ SPARE = 48
 
 
 class Grid(NamedTuple):
-    """One group of one convolution, as compiled code takes it."""
+    """One group of one convolution of 3 × 3, as compiled code takes it."""
 
     high: int  # tiles down an image
     wide: int  # across
@@ -40,32 +43,88 @@ class Grid(NamedTuple):
     first_channel: int  # of the group, among all
     first_filter: int
 
+    @property
+    def taps(self) -> int:
+        """Of a kernel along one axis."""
+        return _TAPS[type(self)]
 
+    @property
+    def tile(self) -> int:
+        """Outputs of a tile along one axis."""
+        return SPAN + 1 - self.taps
+
+
+class WideGrid(Grid):
+    """The same of 5 × 5: kernels are compiled for each, as tiles differ."""
+
+
+_TAPS: dict[type, int] = {Grid: TAPS, WideGrid: WIDE_TAPS}
+_GRIDS = {taps: kind for kind, taps in _TAPS.items()}
+
+
+def of_grid(*kinds: types.Type) -> Any:
+    """Decorator: as :func:`~netspec.backends.cpu.vectors.emitted`, *apart*, of a
+    function f(emitter, taps, argument values ...), which kernels call with a grid and
+    a tuple."""
+
+    def decorate(emit: Any) -> Any:
+        def typed(typingctx, grid, arguments):  # type: ignore[no-untyped-def]
+            taps = _TAPS[grid.instance_class]
+
+            def own(emitter: Emitter, *values: Value) -> None:
+                emit(emitter, taps, *values)
+
+            own.__module__, own.__name__ = emit.__module__, f"{emit.__name__}_{taps}"
+            return types.void(grid, arguments), called(own, kinds, apart=True)
+
+        typed.__name__, typed.__doc__ = emit.__name__, emit.__doc__
+        return intrinsic(typed)
+
+    return decorate
+
+
+@intrinsic
+def taps_of(typingctx, grid):  # type: ignore[no-untyped-def]
+    """:attr:`Grid.taps`, known when a kernel is compiled."""
+    taps = _TAPS[grid.instance_class]
+    return types.intp(grid), lambda context, *_: context.get_constant(types.intp, taps)
+
+
+@intrinsic
+def tile_of(typingctx, grid):  # type: ignore[no-untyped-def]
+    """:attr:`Grid.tile`, likewise."""
+    tile = SPAN + 1 - _TAPS[grid.instance_class]
+    return types.intp(grid), lambda context, *_: context.get_constant(types.intp, tile)
+
+
+@lru_cache(maxsize=1024)
 def forward_grid(geo: ConvolutionGeometry, group: int) -> Grid:
     """The grid of the outputs."""
     each = geo.channels // geo.group, geo.filters // geo.group
-    return _grid(geo.batch, geo.output, geo.pad, each, group)
+    return _grid(geo, geo.output, geo.pad, each, group)
 
 
+@lru_cache(maxsize=1024)
 def backward_grid(geo: ConvolutionGeometry, group: int) -> Grid:
     """The grid of the inputs, which a convolution of the output's gradient makes."""
-    pad = tuple(TAPS - 1 - p for p in geo.pad)
+    pad = tuple(k - 1 - p for k, p in zip(geo.kernel, geo.pad, strict=True))
     each = geo.filters // geo.group, geo.channels // geo.group
-    return _grid(geo.batch, geo.input, pad, each, group)
+    return _grid(geo, geo.input, pad, each, group)
 
 
 def _grid(
-    batch: int,
+    geo: ConvolutionGeometry,
     output: tuple[int, ...],
     pad: tuple[int, ...],
     each: tuple[int, int],
     group: int,
 ) -> Grid:
-    high, wide = (-(-n // TILE) for n in output)
-    return Grid(
+    kind, tile = _GRIDS[geo.kernel[0]], SPAN + 1 - geo.kernel[0]
+    high, wide = (-(-n // tile) for n in output)
+    return kind(
         high=high,
         wide=wide,
-        tiles=batch * high * wide,
+        tiles=geo.batch * high * wide,
         pad_h=pad[0],
         pad_w=pad[1],
         channels=each[0],
@@ -92,18 +151,16 @@ def place(tile, g):  # type: ignore[no-untyped-def]
 def load_strip(plane, top, left, strip, pitch, lines, columns):  # type: ignore[no-untyped-def]
     """Copy lines × columns of an image from (top, left) on, zeros outside it.
 
-    *strip* is the address of lines *pitch* values apart.
+    *strip* is the address of lines *pitch* values apart, which may be written to the
+    next whole vector.
     """
     low, high = span(left, 1, plane.shape[1], columns)
-    for r in range(lines):
-        target = strip + r * pitch * FLOAT_BYTES
-        if 0 <= top + r < plane.shape[0]:
-            source = address(plane[top + r], left + low)
-            clear((target, low))
-            copy((source, 1, target + low * FLOAT_BYTES, high - low))
-            clear((target + high * FLOAT_BYTES, columns - high))
-        else:
-            clear((target, columns))
+    begin, end = span(top, 1, plane.shape[0], lines)
+    wide = plane.shape[1]
+    source = address(plane, (top + begin) * wide + left)
+    for first, last, limit in ((0, begin, low), (begin, end, high), (end, lines, low)):
+        target = strip + first * pitch * FLOAT_BYTES
+        pad_rows((source, wide, target, pitch, last - first, low, limit, columns))
 
 
 @njit(inline="always")
@@ -113,9 +170,9 @@ def store_block(block, pitch, size, plane, row, column, tiles):  # type: ignore[
     *block* is the address of *size* lines *pitch* values apart, each tile *size* wide.
     """
     top, left = size * row, size * column
-    high, wide = plane.shape
-    rows, columns = min(size, high - top), min(size * tiles, wide - left)
-    copy_rows((block, pitch, address(plane[top], left), wide, rows, columns))
+    columns, lines = min(size * tiles, plane.shape[1] - left), plane.shape[0] - top
+    target, wide = address(plane[top], left), plane.shape[1]
+    copy_rows((block, pitch, target, wide, min(size, lines), columns))
 
 
 @njit(inline="always")

@@ -15,7 +15,13 @@ import numpy as np
 from netspec.backends.cpu.epilogue import TERMS, Finish
 from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.lines import address
-from netspec.backends.cpu.panels import multiply, multiply_half
+from netspec.backends.cpu.panels import (
+    MATRICES,
+    meanwhile,
+    multiply_column,
+    multiply_half_meanwhile,
+    multiply_meanwhile,
+)
 from netspec.backends.cpu.threads import buffer, claim, share
 from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, ROWS, WIDTH
 from netspec.backends.cpu.winograd.formulas import SPAN, TILE
@@ -54,9 +60,13 @@ BLOCK_VALUES = 1 << 18  # float32 values of a block's V and M: one core's cache
 CHUNK_VALUES = 1 << 22  # of a chunk's V: the cache that cores share
 LARGE_WEIGHTS = 1 << 20  # values of U from which on workers share tiles
 BLOCK_FILTERS = 64  # whose products a worker holds at once, working on a block
-CHUNK_FILTERS = 32  # of one task, where workers share tiles
 CHUNK_CHANNELS = 16
-DEPTH = 256  # channels whose transformed weights such a task holds at once
+# Filters of one task, where workers share tiles, and channels of which it has
+# transformed weights at once. The more filters, the less often tiles are read; the more
+# channels, the less often is added to sums, of which few panels have few.
+CHUNK_FILTERS, LARGE_CHUNK_FILTERS, MANY_FILTERS = 32, 64, 256
+DEPTH, LARGE_DEPTH, MANY_PANELS = 64, 128, 3
+SINGLE = 2  # tiles that, beyond half a panel, are better multiplied one by one
 STAGE = LANES + WIDTH
 # Two strips, a stage of PLANES lines; the block of outputs uses them later.
 SCRATCH = 2 * SPAN * STRIP + PLANES * STAGE
@@ -75,7 +85,7 @@ def convolve(
 
 
 def _by_block(x: Array, w: Kernels, y: Array, g: Grid, finish: Finish) -> None:
-    filters = min(BLOCK_FILTERS, -(-g.filters // ROWS) * ROWS)
+    filters = min(BLOCK_FILTERS, -(-g.filters // WIDTH) * WIDTH)
     each = PLANES * LANES * (g.channels + filters)
     some = max(1, BLOCK_VALUES // each)
     size = panel_size(g.channels)
@@ -93,9 +103,11 @@ def _by_chunk(x: Array, w: Kernels, y: Array, g: Grid, finish: Finish) -> None:
     most = -(-panels(g) // rounds)
     stride = most * g.channels * LANES + SPARE
     v = buffer("tiles", PLANES * stride).reshape(PLANES, stride)
-    size = panel_size(min(DEPTH, g.channels))
-    room = PLANES * (most * CHUNK_FILTERS * LANES + SPARE) + SCRATCH
-    room += PLANES * plane_size(CHUNK_FILTERS, size) + WEIGHTS_SCRATCH
+    each = CHUNK_FILTERS if g.filters < MANY_FILTERS else LARGE_CHUNK_FILTERS
+    depth = min(g.channels, DEPTH if most < MANY_PANELS else LARGE_DEPTH)
+    size = panel_size(depth)
+    room = PLANES * (most * each * LANES + SPARE) + SCRATCH
+    room += PLANES * plane_size(each, size) + WEIGHTS_SCRATCH
     for first in range(0, panels(g), most):
         some = min(most, panels(g) - first)
         share(
@@ -103,8 +115,8 @@ def _by_chunk(x: Array, w: Kernels, y: Array, g: Grid, finish: Finish) -> None:
             workspace=SCRATCH,
         )  # fmt: skip
         share(
-            _filters, -(-g.filters // CHUNK_FILTERS), w, v, y, finish, first, some,
-            size, plane_size(CHUNK_FILTERS, size), g, workspace=room,
+            _filters, -(-g.filters // each), w, v, y, finish, first, some, each,
+            depth, size, plane_size(each, size), g, workspace=room,
         )  # fmt: skip
 
 
@@ -126,7 +138,8 @@ def _blocks(  # type: ignore[no-untyped-def]
     task = claim(counter)
     if task < tasks:
         lines, wide = rest.ctypes.data, (g.filters + WIDTH - 1) // WIDTH
-        transform_panels(w, 0, wide, u, 0, lines, size, 0, g.channels, g)
+        every = 0, g.channels
+        transform_panels(w, 0, wide, u, 0, lines, size, WIDTH, every, g)
     while task < tasks:
         first = task * some
         block = min(some, count - first)
@@ -152,7 +165,20 @@ def _transform(counter, tasks, workspace, x, v, first, some, g):  # type: ignore
 
 @njit(nogil=True, cache=True)
 def _filters(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, w, v, y, finish, first, some, size, stride, g
+    counter,
+    tasks,
+    workspace,
+    w,
+    v,
+    y,
+    finish,
+    first,
+    some,
+    each,
+    depth,
+    size,
+    stride,
+    g,
 ):
     """One task is some filters of a chunk."""
     u = workspace[: PLANES * stride].reshape(PLANES, stride)
@@ -160,12 +186,13 @@ def _filters(  # type: ignore[no-untyped-def]
     m = lines + WEIGHTS_SCRATCH * FLOAT_BYTES
     task = claim(counter)
     while task < tasks:
-        k = task * CHUNK_FILTERS
-        now = min(CHUNK_FILTERS, g.filters - k)
+        k = task * each
+        now = min(each, g.filters - k)
         wide = (now + WIDTH - 1) // WIDTH
-        for low in range(0, g.channels, DEPTH):
-            high = min(g.channels, low + DEPTH)
-            transform_panels(w, k // WIDTH, wide, u, 0, lines, size, low, high, g)
+        for low in range(0, g.channels, depth):
+            high = min(g.channels, low + depth)
+            part, first_panel = (low, high), k // WIDTH
+            transform_panels(w, first_panel, wide, u, 0, lines, size, WIDTH, part, g)
             _multiply(u, 0, v, m, first, some, low, high, now, size, g)
         _finish(m, y, finish, first, some, k, now, g)
         task = claim(counter)
@@ -202,18 +229,40 @@ def _fill(x, v, low, high, first, some, scratch, g):  # type: ignore[no-untyped-
 def _multiply(u, panel, v, m, first, some, low, high, filters, size, g):  # type: ignore[no-untyped-def]
     """Products of *filters*, whose weights of channels *low* to *high* are in u from
     *panel* on, with the panels in v: added to those of channels before."""
-    room, stride = _rooms(filters, some)
+    (room, stride), depth = _rooms(filters, some), high - low
     for i in range(PLANES):
         for p in range(some):
             right = address(v[i], (p * g.channels + low) * LANES)
+            after = right + g.channels * LANES * FLOAT_BYTES
+            if p + 1 == some:
+                after = address(v[(i + 1) % PLANES], low * LANES)
             for k in range(0, filters, ROWS):
                 left = address(u[i], (panel + k // WIDTH) * size + k % WIDTH)
                 out = m + (i * stride + p * room + k * LANES) * FLOAT_BYTES
-                args = left, 1, WIDTH, right, LANES, out, LANES, high - low, low > 0
-                if g.tiles - (first + p) * LANES > WIDTH:
-                    multiply(args)
+                product = left, 1, WIDTH, right, LANES, out, LANES, depth, low > 0
+                ahead = meanwhile(k // ROWS, filters, 0, depth, LANES, after)
+                if g.tiles - (first + p) * LANES > WIDTH + SINGLE:
+                    multiply_meanwhile((*product, *ahead))
                 else:
-                    multiply_half(args)
+                    multiply_half_meanwhile((*product, *ahead))
+    tiles = g.tiles - (first + some - 1) * LANES
+    if WIDTH < tiles <= WIDTH + SINGLE:
+        _add_tiles(
+            u, panel, v, m, tiles, some - 1, low, high, filters, size, g, room, stride
+        )
+
+
+@njit(inline="always")
+def _add_tiles(u, panel, v, m, tiles, p, low, high, filters, size, g, room, stride):  # type: ignore[no-untyped-def]
+    """The products with *tiles* beyond WIDTH of a panel, each for itself."""
+    for i in range(0, PLANES, MATRICES):
+        for k in range(0, filters, WIDTH):
+            left = address(u[i], (panel + k // WIDTH) * size)
+            for tile in range(WIDTH, tiles):
+                right = address(v[i], (p * g.channels + low) * LANES + tile)
+                out = m + (i * stride + p * room + k * LANES + tile) * FLOAT_BYTES
+                sides = left, WIDTH, u.shape[1], right, LANES, v.shape[1]
+                multiply_column((*sides, out, LANES, stride, high - low, low > 0))
 
 
 @njit(inline="always")
@@ -222,6 +271,8 @@ def _finish(m, y, finish, first, some, low, filters, g):  # type: ignore[no-unty
     room, stride = _rooms(filters, some)
     block = m + PLANES * stride * FLOAT_BYTES
     for p in range(some):
+        tiles = min(LANES, g.tiles - (first + p) * LANES)
+        vectors = (tiles + WIDTH - 1) // WIDTH
         for k in range(filters):
             products = m + (p * room + k * LANES) * FLOAT_BYTES
             number = g.first_filter + low + k
@@ -230,7 +281,7 @@ def _finish(m, y, finish, first, some, low, filters, g):  # type: ignore[no-unty
             floor = LOWEST if finish.adds else finish.floor
             placed = finish.places.size > 0
             ending = finish.scaled, floor, finish.pool, placed
-            outputs_by_tile((products, stride, terms, *ending, block))
+            outputs_by_tile((products, stride, vectors, terms, *ending, block))
             ending = finish.pool, finish.adds, finish.other, finish.floor
             _store(block, y, finish.places, (first + p) * LANES, number, ending, g)
 
@@ -238,7 +289,7 @@ def _finish(m, y, finish, first, some, low, filters, g):  # type: ignore[no-unty
 @njit(inline="always")
 def _rooms(filters, some):  # type: ignore[no-untyped-def]
     """Values of the products of one panel, and of one plane."""
-    room = (filters + ROWS - 1) // ROWS * ROWS * LANES
+    room = (filters + WIDTH - 1) // WIDTH * WIDTH * LANES
     return room, some * room + SPARE
 
 

@@ -22,7 +22,8 @@ from netspec.backends.cpu.vectors import (
     emitted,
 )
 from netspec.backends.cpu.winograd import formulas
-from netspec.backends.cpu.winograd.formulas import SPAN, TAPS, TILE, Numbers
+from netspec.backends.cpu.winograd.formulas import SPAN, TILE, Numbers
+from netspec.backends.cpu.winograd.grid import of_grid
 from netspec.backends.reference.pooling import LOWEST
 
 PLANES = SPAN * SPAN
@@ -68,11 +69,15 @@ def _columns_of_tiles(emit: Emitter, lines: Value, at: Value) -> list[Vector]:
     return columns
 
 
-@emitted(_ADDRESS, _COUNT, _ADDRESS, _FLAG, _FLOAT, _FLAG, _FLAG, _ADDRESS, apart=True)
+@emitted(
+    _ADDRESS, _COUNT, _COUNT, _ADDRESS, _FLAG, _FLOAT, _FLAG, _FLAG, _ADDRESS,
+    apart=True,
+)  # fmt: skip
 def outputs_by_tile(
     emit: Emitter,
     m: Value,
     step: Value,
+    vectors: Value,
     terms: Value,
     scaled: Value,
     floor: Value,
@@ -82,16 +87,16 @@ def outputs_by_tile(
 ) -> None:
     """Aᵀ m A of a panel of tiles, finished, as lines of pixels.
 
-    Args: the products and the distance of their planes; a filter's terms, and the rest
-    of :class:`~netspec.backends.cpu.epilogue.Finish`; the result, TILE lines STRIP
-    apart, or half as many of half the pixels where *pool*, and where *placed* as many
-    of their places.
+    Args: the products and the distance of their planes; how many vectors of tiles; a
+    filter's terms, and the rest of :class:`~netspec.backends.cpu.epilogue.Finish`; the
+    result, TILE lines STRIP apart, or half as many of half the pixels where *pool*, and
+    where *placed* as many of their places.
     """
 
     def term(number: int) -> Vector:
         return emit.load_one(terms, number)
 
-    with emit.loop(emit.index(VECTORS)) as v:
+    with emit.loop(vectors) as v:
         at = emit.mul(v, WIDTH)
         columns = _transformed_columns(emit, formulas.outputs, m, step, at)
         rows = [
@@ -161,43 +166,55 @@ def _store_half(
         emit.store(block, place, part)
 
 
-@emitted(_ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)
+@of_grid(_ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _COUNT)
 def kernels(
     emit: Emitter,
+    taps: int,
     w: Value,
     tap: Value,
     channel: Value,
     u: Value,
     jump: Value,
+    pitch: Value,
     channels: Value,
 ) -> None:
     """G w Gᵀ of the kernels of a vector of filters.
 
     Args: the weights and the distances of their taps and of their channels; the
-    result and the distance of its planes; how many channels.
+    result and the distances of its planes and of its channels; how many channels.
     """
     with emit.loop(channels) as c:
-        first, at = emit.mul(channel, c), emit.mul(c, WIDTH)
-        places = [emit.add(first, emit.mul(tap, i)) for i in range(TAPS * TAPS)]
-        taps = [emit.load(w, place) for place in places]
-        columns = [formulas.weights(taps[i::TAPS]) for i in range(TAPS)]
+        first, at = emit.mul(channel, c), emit.mul(c, pitch)
+        places = [emit.add(first, emit.mul(tap, i)) for i in range(taps * taps)]
+        loaded = [emit.load(w, place) for place in places]
+        columns = [formulas.weights(loaded[i::taps]) for i in range(taps)]
         for row in range(SPAN):
             values = formulas.weights([column[row] for column in columns])
             _store_row(emit, values, u, jump, row, at)
 
 
-@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)
+@of_grid(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)
 def kernel_gradients(
-    emit: Emitter, u: Value, step: Value, w: Value, jump: Value, vectors: Value
+    emit: Emitter,
+    taps: int,
+    u: Value,
+    step: Value,
+    w: Value,
+    jump: Value,
+    vectors: Value,
 ) -> None:
     """Gᵀ u G of many kernels side by side: the transpose of :func:`kernels`."""
+
+    def formula(values: Numbers) -> Numbers:
+        return formulas.weight_gradients(values, taps)
+
     with emit.loop(vectors) as block:
         at = emit.mul(block, WIDTH)
-        columns = _transformed_columns(emit, formulas.weight_gradients, u, step, at)
-        for row in range(TAPS):
-            values = formulas.weight_gradients([column[row] for column in columns])
+        columns = _transformed_columns(emit, formula, u, step, at)
+        for row in range(taps):
+            values = formula([column[row] for column in columns])
             for i, value in enumerate(values):
-                tap = emit.mul(jump, TAPS * row + i)
+                tap = emit.mul(jump, taps * row + i)
                 emit.store(w, emit.add(at, tap), value)
 
 
@@ -213,38 +230,86 @@ def _transformed_columns(
     return columns
 
 
-def _by_channel(formula: Formula, span: int) -> Callable[..., None]:
-    """The transform of a formula of *span* numbers, with channels side by side."""
-
-    def transform(
-        emit: Emitter, pixels: Value, line: Value, out: Value, step: Value, tiles: Value
-    ) -> None:
-        """Transform tiles of LANES channels.
-
-        Args: pixels, LANES channels of each side by side; how many pixels a line has;
-        the result and the distance of its planes; how many tiles.
-        """
-
-        def load(row: int, column: int) -> Vector:
-            pixel = emit.add(emit.mul(line, row), emit.add(left, column))
-            return emit.load(pixels, emit.add(emit.mul(pixel, LANES), half))
-
-        with emit.loop(tiles) as tile, emit.loop(emit.index(VECTORS)) as v:
-            left, half = emit.mul(tile, TILE), emit.mul(v, WIDTH)
-            square = [[load(r, c) for r in range(span)] for c in range(span)]
-            columns = [formula(column) for column in square]
-            at = emit.add(emit.mul(tile, LANES), half)
-            for row in range(SPAN):
-                values = formula([column[row] for column in columns])
-                _store_row(emit, values, out, step, row, at)
-
-    transform.__name__ = f"{formula.__name__}_by_channel"
-    kinds = (_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)
-    return emitted(*kinds, apart=True)(transform)
+_BY_CHANNEL = (_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)
 
 
-inputs_by_channel = _by_channel(formulas.inputs, SPAN)
-output_gradients_by_channel = _by_channel(formulas.output_gradients, TILE)
+@of_grid(*_BY_CHANNEL)
+def inputs_by_channel(emit: Emitter, taps: int, *args: Value) -> None:
+    """Bᵀ d B, with channels side by side; see :func:`_by_channel`."""
+    _by_channel(emit, formulas.inputs, SPAN, SPAN + 1 - taps, *args)
+
+
+@of_grid(*_BY_CHANNEL)
+def output_gradients_by_channel(emit: Emitter, taps: int, *args: Value) -> None:
+    """A dy Aᵀ, likewise."""
+    tile = SPAN + 1 - taps
+    _by_channel(emit, formulas.output_gradients, tile, tile, *args)
+
+
+def _by_channel(
+    emit: Emitter,
+    formula: Formula,
+    span: int,
+    tile: int,
+    pixels: Value,
+    line: Value,
+    out: Value,
+    step: Value,
+    tiles: Value,
+) -> None:
+    """Transform tiles of LANES channels by a formula of *span* numbers.
+
+    Args: pixels, LANES channels of each side by side; how many pixels a line has; the
+    result and the distance of its planes; how many tiles, *tile* pixels apart.
+    """
+
+    def load(row: int, column: int) -> Vector:
+        pixel = emit.add(emit.mul(line, row), emit.add(left, column))
+        return emit.load(pixels, emit.add(emit.mul(pixel, LANES), half))
+
+    with emit.loop(tiles) as number, emit.loop(emit.index(VECTORS)) as v:
+        left, half = emit.mul(number, tile), emit.mul(v, WIDTH)
+        square = [[load(r, c) for r in range(span)] for c in range(span)]
+        columns = [formula(column) for column in square]
+        at = emit.add(emit.mul(number, LANES), half)
+        for row in range(SPAN):
+            values = formula([column[row] for column in columns])
+            _store_row(emit, values, out, step, row, at)
+
+
+@of_grid(_ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT)
+def outputs_by_channel(
+    emit: Emitter,
+    taps: int,
+    m: Value,
+    step: Value,
+    wide: Value,
+    pixels: Value,
+    line: Value,
+    tiles: Value,
+) -> None:
+    """Aᵀ m A of tiles of some filters side by side.
+
+    Args: the products, the distance of their planes, and the values of a tile; the
+    pixels, as many values each, and how many a line has; how many tiles.
+    """
+    tile = SPAN + 1 - taps
+
+    def formula(values: Numbers) -> Numbers:
+        return formulas.outputs(values, tile)
+
+    with (
+        emit.loop(tiles) as number,
+        emit.loop(emit.divide(wide, WIDTH)) as v,
+    ):
+        at = emit.mul(v, WIDTH)
+        left = emit.mul(number, tile)
+        first = emit.add(emit.mul(number, wide), at)
+        columns = _transformed_columns(emit, formula, m, step, first)
+        for row in range(tile):
+            for i, value in enumerate(formula([column[row] for column in columns])):
+                pixel = emit.add(emit.mul(line, row), emit.add(left, i))
+                emit.store(pixels, emit.add(emit.mul(pixel, wide), at), value)
 
 
 def _store_row(

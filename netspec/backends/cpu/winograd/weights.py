@@ -7,22 +7,19 @@ from typing import NamedTuple
 from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.lines import address, copy
 from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, transpose
-from netspec.backends.cpu.winograd.formulas import TAPS
-from netspec.backends.cpu.winograd.grid import SPARE, Grid
+from netspec.backends.cpu.winograd.grid import SPARE, Grid, taps_of
 from netspec.backends.cpu.winograd.transforms import kernels
 from netspec.compiled import njit
 
-KERNEL = TAPS * TAPS
-LINES = -(-KERNEL // WIDTH) * WIDTH  # of a kernel, in whole vectors
-CHANNELS = 32  # of a piece, whose taps fit the first cache
-SCRATCH = CHANNELS * LINES * WIDTH
+LINES = 512  # taps of a piece, a vector of filters each, which fit the first cache
+SCRATCH = LINES * WIDTH
 
 
 class Kernels(NamedTuple):
     """Where the weights of one group stand in a flat array.
 
     Attributes:
-        w: weights of the whole convolution (K, C / group, 3, 3), flat.
+        w: weights of the whole convolution (K, C / group, kernel), flat.
         start: the first weight; then steps between filters, channels and taps.
     """
 
@@ -40,12 +37,12 @@ def kernels_of(w: Array, g: Grid, backward: bool) -> Kernels:
         backward: take the convolution that makes the data gradient: its filters are
             the channels of w, and its kernels are turned by half a turn.
     """
-    flat = w.reshape(-1)
+    flat, kernel = w.reshape(-1), g.taps**2
     if backward:
-        start = g.first_channel * g.filters * KERNEL + KERNEL - 1
-        return Kernels(flat, start, KERNEL, g.filters * KERNEL, -1)
-    start = g.first_filter * g.channels * KERNEL
-    return Kernels(flat, start, g.channels * KERNEL, KERNEL, 1)
+        start = g.first_channel * g.filters * kernel + kernel - 1
+        return Kernels(flat, start, kernel, g.filters * kernel, -1)
+    start = g.first_filter * g.channels * kernel
+    return Kernels(flat, start, g.channels * kernel, kernel, 1)
 
 
 def panel_size(channels: int) -> int:
@@ -59,30 +56,35 @@ def plane_size(filters: int, panel: int) -> int:
 
 
 @njit(nogil=True)
-def transform_panels(w, first, count, u, place, lines, size, low, high, g):  # type: ignore[no-untyped-def]
-    """Channels *low* to *high* of *count* panels from *first* on, to panels of u from
-    *place* on.
+def transform_panels(w, first, count, u, place, lines, size, pitch, channels, g):  # type: ignore[no-untyped-def]
+    """A range of channels of *count* panels of WIDTH filters from *first* on, to panels
+    of u from *place* on, of which *pitch* values of a channel lie side by side.
 
     *lines* is the address of SCRATCH values.
     """
+    low, high = channels
+    kernel = taps_of(g) * taps_of(g)
+    each = (kernel + WIDTH - 1) // WIDTH * WIDTH  # lines of a kernel
+    together = pitch // WIDTH
     for panel in range(first, first + count):
-        for c in range(low, high, CHANNELS):
-            some = min(CHANNELS, high - c)
+        group, own = divmod(place + panel - first, together)
+        start = group * together * size + own * WIDTH
+        for c in range(low, high, LINES // each):
+            some = min(LINES // each, high - c)
             at = w.start + panel * WIDTH * w.filter + c * w.channel
             filters = min(WIDTH, g.filters - panel * WIDTH)
-            to = ((place + panel - first) * size + (c - low) * WIDTH) * FLOAT_BYTES
-            target = u[0].ctypes.data + to
+            target = address(u[0], start + (c - low) * pitch)
             if w.tap > 0:
-                _turn(w, at, filters, some * KERNEL, lines)
-                side_by_side = lines, WIDTH, KERNEL * WIDTH
+                _turn(w, at, filters, some * kernel, lines)
+                side_by_side = lines, WIDTH, kernel * WIDTH
             else:  # a kernel's first tap is its last
                 for i in range(some):
-                    begin = at + i * w.channel - KERNEL + 1
-                    here = lines + i * LINES * WIDTH * FLOAT_BYTES
-                    _turn(w, begin, filters, KERNEL, here)
-                last = lines + (KERNEL - 1) * WIDTH * FLOAT_BYTES
-                side_by_side = last, -WIDTH, LINES * WIDTH
-            kernels((*side_by_side, target, u.shape[1], some))
+                    begin = at + i * w.channel - kernel + 1
+                    here = lines + i * each * WIDTH * FLOAT_BYTES
+                    _turn(w, begin, filters, kernel, here)
+                last = lines + (kernel - 1) * WIDTH * FLOAT_BYTES
+                side_by_side = last, -WIDTH, each * WIDTH
+            kernels(g, (*side_by_side, target, u.shape[1], pitch, some))
 
 
 @njit(inline="always")
