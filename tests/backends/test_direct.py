@@ -92,11 +92,11 @@ def test_large_convolutions_have_filters_in_lanes():
 
 def test_parts_of_a_chunk_do_not_meet():
     """Whatever the order in which workers unfold them."""
-    geo = Geometry(2, 64, 256, (8, 8), (3, 3), (1, 1), (1, 1), (1, 1))
+    geo = Geometry(2, 256, 64, (8, 8), (3, 3), (1, 1), (1, 1), (1, 1))
     a, ops = Arrays(geo, np.float32), CpuOps(exact=True)
     before = threads.count()
     found = set()
-    for number in [1, *[2] * 60]:
+    for number in [1, *[2] * 100]:
         threads.set_count(number)
         ops.convolution_forward(a.x, a.w, a.b, a.y, geo)
         found.add(a.y.tobytes())
