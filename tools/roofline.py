@@ -12,6 +12,7 @@ the most used of these needs, on the multiprocessor that has the most blocks:
 
     products    tensor cores or FMA units, also for what only fills up tiles
     issue       instructions of the main loop, four a clock
+    integer     those of them on an integer pipe, two a clock
     shared      wavefronts of shared memory, one a clock (bank conflicts included)
     L2          32-byte sectors that were asked for
     DRAM        every array once

@@ -15,7 +15,6 @@ from tests.backends.guarded import Guards
 
 SCRATCH_USERS = (
     "netspec.backends.cpu.threads",
-    "netspec.backends.cpu.direct.packing",
     "netspec.backends.cpu.direct.weight_gradient",
     "netspec.backends.cpu.direct.skipping",
     "netspec.backends.cpu.direct.folding",

@@ -10,7 +10,7 @@ from netspec.backends.base import Epilogue
 from netspec.backends.cpu import CpuOps, direct, threads
 from netspec.backends.cpu.direct import products
 from netspec.backends.cpu.epilogue import finish
-from netspec.backends.cpu.vectors import LANES, ROWS
+from netspec.backends.cpu.vectors import LANES, WIDTH
 from netspec.backends.numpy_ops import NumpyOps
 from tests.backends.convolution_cases import CASES, Arrays
 
@@ -49,7 +49,7 @@ def test_both_ways_are_the_convolution(case, large, monkeypatch):
     monkeypatch.setattr(products, "LARGE_WEIGHTS", 0 if large else 1 << 60)
     monkeypatch.setattr(products, "CHUNK", LANES)
     monkeypatch.setattr(products, "CHUNK_TAPS", 5)
-    monkeypatch.setattr(products, "BLOCK", 2 * ROWS)
+    monkeypatch.setattr(products, "BLOCK", WIDTH)
     found, wanted = run(CpuOps(exact=True), geo), run(NumpyOps(), geo)
     for name, value in wanted.items():
         # Sums of at most 900 products of about 1.
@@ -57,11 +57,11 @@ def test_both_ways_are_the_convolution(case, large, monkeypatch):
         np.testing.assert_allclose(found[name], value, rtol=5e-6, atol=tolerance)
 
 
-@pytest.mark.parametrize("filters", [8, 9, 63, 64, 65, 70, 129, 3781, 3969])
-def test_blocks_of_filters_are_whole_tiles_at_least(filters):
+@pytest.mark.parametrize("filters", [1, 8, 9, 63, 64, 65, 70, 129, 3781, 3969])
+def test_blocks_of_filters_are_whole_panels(filters):
     size = products.block_size(filters)
-    assert ROWS <= size <= products.BLOCK
-    assert filters % size == 0 or filters % size >= ROWS
+    assert WIDTH <= size <= products.BLOCK
+    assert size % WIDTH == 0
 
 
 @pytest.mark.parametrize("after", ["bias", "all"])

@@ -27,6 +27,7 @@ from tests.backends import test_pooling, test_windows, test_winograd
 assert WIDTH == int(sys.argv[1]), WIDTH
 for cases, names in (
     (test_winograd.CASES, ("groups",)),
+    (test_winograd.WIDE, ("wide_groups",)),
     (test_convolution.CASES, ("stride", "group", "dilation", "one_by_one")),
 ):
     for name in names:

@@ -57,6 +57,15 @@ def test_tensor_cores(case, geo, name, precision, machine):
 
 
 @pytest.mark.parametrize("precision", ["tf32", "fp16"])
+@pytest.mark.parametrize("case", ["tiles", "groups"])
+def test_wide_tiles(case, precision, machine, monkeypatch):
+    """Of few positions no tile is wide by itself."""
+    monkeypatch.setattr("netspec.backends.cuda.convolution.implicit.BLOCKS", 1)
+    machine.ops = only("implicit_64", precision=precision)
+    machine.agree(lambda ops: everything(ops, LARGE[case], precision), TOLERANCE)
+
+
+@pytest.mark.parametrize("precision", ["tf32", "fp16"])
 @pytest.mark.parametrize("case", ["volume", "group", "no_axes"])
 def test_columns_on_tensor_cores(case, precision, machine):
     machine.ops = only("columns", precision=precision)
@@ -124,16 +133,20 @@ def test_epilogue(name, precision, case, after, bias, machine):
 
 @pytest.mark.parametrize("size", [(8, 12), (9, 11)])
 @pytest.mark.parametrize(
-    ("name", "precision"),
+    ("name", "precision", "blocks"),
     [
-        ("implicit_64", "fp32"),
-        ("implicit_128", "fp32"),
-        ("implicit_64", "tf32"),
-        ("implicit_128", "fp16"),
-        ("winograd", "fp32"),
+        ("implicit_64", "fp32", 512),
+        ("implicit_128", "fp32", 512),
+        ("implicit_64", "tf32", 512),
+        ("implicit_64", "tf32", 1),
+        ("implicit_128", "fp16", 512),
+        ("winograd", "fp32", 512),
     ],
 )
-def test_pooling_equals_a_pooling_afterwards(size, name, precision, machine):
+def test_pooling_equals_a_pooling_afterwards(
+    size, name, precision, blocks, machine, monkeypatch
+):
+    monkeypatch.setattr("netspec.backends.cuda.convolution.implicit.BLOCKS", blocks)
     geo = Geometry(2, 5, 7, size, (3, 3), ONE, (1, 1), ONE)
     output = (size[0] // 2, size[1] // 2)
     pooling = PoolingGeometry(2, 7, size, output, (2, 2), (2, 2), (0, 0))

@@ -13,6 +13,7 @@ from tools.roofline_model.tasks import (
     Convolution,
     InnerProduct,
     gradient_columns,
+    tile_columns,
 )
 
 pytestmark = pytest.mark.usefixtures("compiler")
@@ -56,7 +57,7 @@ def test_prediction_of_a_layer_in_tf32() -> None:
     assert predict(TASK, "tf32", H100).part_reached > 0.6
 
 
-# Those of VGG-16 that are predicted to get the least of an A100.
+# Those of VGG-16 with 64 rows, whose tiles use again the least of what they fetch.
 LOWEST = [
     Convolution("conv1_2", "forward", 64, 64, 64, 224),
     Convolution("conv1_2", "weights", 64, 64, 64, 224),
@@ -67,6 +68,7 @@ LOWEST = [
 @pytest.mark.parametrize("task", LOWEST, ids=lambda task: task.operation)
 def test_no_layer_in_tf32_is_below_three_fifths_of_the_bound(task: Convolution) -> None:
     assert predict(task, "tf32", A100).part >= 0.6
+    assert predict(task, "tf32", H100).part_reached >= 0.6
 
 
 @pytest.mark.parametrize("task", LOWEST, ids=lambda task: task.operation)
@@ -82,8 +84,17 @@ def test_a_gradients_tile_leaves_few_columns_empty() -> None:
         (rows, elements): gradient_columns(KINDS["tf32"], rows, elements)
         for rows, elements in ((64, 576), (64, 384), (64, 27), (64, 256), (128, 576))
     }
-    assert list(found.values()) == [192, 192, 128, 128, 128]
+    assert list(found.values()) == [288, 128, 128, 128, 128]
     assert gradient_columns(KINDS["fp32"], 64, 576) == 128
+
+
+def test_tiles_are_wide_where_blocks_are_many() -> None:
+    kind = KINDS["tf32"]
+    assert tile_columns(kind, 64, 1, 512 * 256) == 256
+    assert tile_columns(kind, 64, 1, 511 * 256) == 128
+    assert tile_columns(kind, 64, 2, 256 * 256) == 256
+    assert tile_columns(kind, 128, 9, 512 * 256) == 128
+    assert tile_columns(KINDS["fp32"], 64, 1, 512 * 256) == 128
 
 
 def test_fully_connected_layers_are_bound_by_their_weights() -> None:
@@ -110,7 +121,6 @@ def test_the_main_loop_is_the_one_with_the_products() -> None:
     cubin = nvrtc.compile_kernels(LOOPS, "loops", "80")
     loop = loops.main_loop(cubin, "f")
     assert (loop["FFMA"], loop["LDG.32"], loop["STG.32"]) == (1, 2, 0)
-    assert loops.instructions_for_each(cubin, "f", "FFMA") == loop.total()
 
 
 def test_other_kernels_use_what_they_fetch() -> None:

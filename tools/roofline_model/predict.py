@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from math import ceil, prod
 from pathlib import Path
@@ -10,10 +10,12 @@ from pathlib import Path
 from tests.cudasim.emulator import Statistic, Watching
 from tests.cudasim.offline import nvrtc, occupancy, sass
 from tests.cudasim.offline.kernels import source
-from tests.cudasim.offline.loops import instructions_for_each
+from tests.cudasim.offline.loops import main_loop
 from tests.cudasim.standin import Launched, install
 from tools.roofline_model.devices import (
     DEPTH,
+    INTEGER,
+    INTEGER_PIPES,
     ISSUED,
     PRODUCTS,
     SECTOR,
@@ -41,13 +43,9 @@ class Counted:
     efficiency: float
 
 
-def counted(task: Task, precision: str) -> Counted:
-    """The same for every batch."""
-    return _counted(replace(task, batch=1), precision)
-
-
 @cache
-def _counted(task: Task, precision: str) -> Counted:
+def counted(task: Task, precision: str) -> Counted:
+    """What a tile of a task did."""
     launched = _launched(task, precision)
     slabs = task.sample_slabs(precision, prod(launched.grid))
     statistics = launched.launch.statistics
@@ -129,7 +127,15 @@ def cubin_of(own: Counted, device: Device) -> Path:
 
 def issued(own: Counted, precision: str, device: Device) -> float:
     """Instructions of the main loop for each that multiplies."""
-    return instructions_for_each(cubin_of(own, device), own.kernel, WORK[precision])
+    loop = main_loop(cubin_of(own, device), own.kernel)
+    return loop.total() / max(1, loop[WORK[precision]])
+
+
+def integer(own: Counted, precision: str, device: Device) -> float:
+    """The same, of the kind of integer instructions that there are the most of."""
+    loop = main_loop(cubin_of(own, device), own.kernel)
+    most = max(sum(loop[name] for name in pipe.split()) for pipe in INTEGER_PIPES)
+    return most / max(1, loop[WORK[precision]])
 
 
 def predict(task: Task, precision: str, device: Device) -> Prediction:
@@ -138,13 +144,14 @@ def predict(task: Task, precision: str, device: Device) -> Prediction:
     blocks, slabs = task.blocks(precision)
     steps, peak = blocks * slabs, device.peak(precision)
     executed = steps * DEPTH[precision] * prod(task.tile(precision))
-    instructions = executed / PRODUCTS[precision] * issued(own, precision, device)
+    work = executed / PRODUCTS[precision]
     a_second = device.processors * device.clock
     if precision == "fp32":
         reached = 1.0
     needs = {
         "products": executed / (peak * reached),
-        "issue": instructions / ISSUED / a_second,
+        "issue": work * issued(own, precision, device) / ISSUED / a_second,
+        "integer": work * integer(own, precision, device) / INTEGER / a_second,
         "shared": steps * own.wavefronts / a_second,
         "L2": steps * own.sectors * SECTOR / device.l2,
         "DRAM": task.bytes / device.dram,

@@ -5,20 +5,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from math import ceil, prod
 from typing import Any
+from unittest.mock import patch
 
 from netspec.backends.base import ConvolutionGeometry, Epilogue
 from tests.cudasim.standin import install
-from tools.roofline_model.devices import DEPTH
+from tools.roofline_model.devices import DEPTH, SECTOR
 
 with install():
     from netspec.backends.cuda import products
+    from netspec.backends.cuda.convolution.channels import LEAST_SLABS
     from netspec.backends.cuda.convolution.implicit import (
         COLUMNS,
         KINDS,
         gradient_columns,
         slabs_of_part,
+        tile_columns,
     )
 
 Make = Callable[[tuple[int, ...]], Any]
@@ -40,6 +44,9 @@ CONVOLUTIONS = (
 )
 INNER_PRODUCTS = (("fc6", 25088, 4096), ("fc7", 4096, 4096), ("fc8", 4096, 1000))
 SAMPLE = 512  # elements of an inner product's reduction in the sample
+POSITIONS = 500  # at least, in the sample of a weights' gradient
+EMPTY = 0.02  # of the positions of the sample's tiles and parts
+MANY = 1 << 30  # blocks
 
 
 @dataclass(frozen=True)
@@ -103,10 +110,11 @@ class Convolution(Task):
         return FLOAT * (data + 9 * self.channels * self.filters)
 
     def tile(self, precision: str) -> Tile:
-        rows = 128 if (self._rows - 1) % 128 >= 64 else 64
-        if self.operation != "weights":
-            return rows, COLUMNS
-        return rows, gradient_columns(KINDS[precision], rows, 9 * self.channels)
+        rows, kind = 128 if (self._rows - 1) % 128 >= 64 else 64, KINDS[precision]
+        if self.operation == "weights":
+            return rows, gradient_columns(kind, rows, 9 * self.channels)
+        tiles = ceil(self._rows / rows)
+        return rows, tile_columns(kind, rows, tiles, self.positions)
 
     @property
     def _rows(self) -> int:
@@ -129,23 +137,42 @@ class Convolution(Task):
         return tiles, ceil(9 * taps / depth)
 
     def _geometry(self, precision: str) -> ConvolutionGeometry:
-        """One tile: all channels, the real width, rows above and below as inside."""
+        """Tiles side by side: all channels, the real width, all rows as inside."""
         rows, columns = self.tile(precision)
-        high, width = self._high(), min(self.size, COLUMNS)
+        high, width = self._high(precision), self.size
         channels, filters, pad, size = self.channels, rows, (0, 1), (high + 2, width)
         if self.operation == "data":
             channels, filters, pad, size = rows, self.filters, (2, 1), (high, width)
         if self.operation == "weights":  # of the channels, those of a tile's columns
             channels = min(self.channels, columns // 9)
-            size = (max(4, 2 * high) + 2, width)
+            size = (high + 2, width)
         window = (3, 3), (1, 1), pad, (1, 1)
         return ConvolutionGeometry(1, channels, filters, size, *window)
 
-    def _high(self) -> int:
-        return max(1, COLUMNS // min(self.size, COLUMNS))
+    def _high(self, precision: str) -> int:
+        """Lines that nearly fill tiles, or parts of a weights' gradient.
+
+        A channel's values begin as often within a sector as in the layer itself.
+        """
+        least, run, more = 1, self.tile(precision)[1], 2
+        if self.operation == "weights":
+            least, run, more = POSITIONS, LEAST_SLABS * DEPTH[precision], 0
+        return next(
+            high
+            for high in count(1)
+            if high * self.size >= least
+            and -high * self.size % run <= high * self.size * EMPTY
+            and (high + more - self.size) * self.size % (SECTOR // FLOAT) == 0
+        )
 
     def run_sample(self, ops: Any, zeros: Make) -> None:
-        own = self._geometry(ops.precision)
+        from netspec.backends.cuda.convolution import implicit  # of this stand-in
+
+        wide = self.tile(ops.precision)[1] != COLUMNS
+        with patch.object(implicit, "BLOCKS", 0 if wide else MANY):
+            self._run_sample(ops, zeros, self._geometry(ops.precision))
+
+    def _run_sample(self, ops: Any, zeros: Make, own: ConvolutionGeometry) -> None:
         x = zeros((1, own.channels, *own.input))
         w = zeros((own.filters, own.channels, 3, 3))
         y = zeros((1, own.filters, *own.output))
@@ -161,8 +188,7 @@ class Convolution(Task):
         if self.operation == "weights":  # of one tile; blocks have parts of them
             return ceil(prod(own.output) / depth)
         taps = own.filters if self.operation == "data" else own.channels
-        filled = self._high() * min(self.size, COLUMNS) / COLUMNS
-        return blocks * ceil(9 * taps / depth) * filled
+        return blocks * ceil(9 * taps / depth)
 
 
 @dataclass(frozen=True)

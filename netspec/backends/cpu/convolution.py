@@ -72,8 +72,8 @@ class CpuConvolutionOps(ConvolutionOps):
         )
 
     def parts_convolution(self, geo: ConvolutionGeometry, dtype: str) -> bool:
-        """See :meth:`ConvolutionOps.parts_convolution`: of one group, and of whole
-        rows of a product, lest outputs of neighbours are stored."""
+        """See :meth:`ConvolutionOps.parts_convolution`: of products of one group, and
+        some filters."""
         if dtype != "float32":
             return super().parts_convolution(geo, dtype)
         return geo.group == 1 and geo.filters >= ROWS and _products(geo) > SLIVER

@@ -41,7 +41,7 @@ _PRODUCT = (
 )  # fmt: skip
 _MEANWHILE = _ADDRESS, _COUNT, _COUNT, _COUNT
 _FINISH = (
-    _ADDRESS, *[_COUNT] * 4, _ADDRESS, types.boolean, types.boolean, _COUNT,
+    _ADDRESS, *[_COUNT] * 3, _ADDRESS, types.boolean, types.boolean, _COUNT,
     types.float32,
 )  # fmt: skip
 
@@ -137,8 +137,8 @@ def multiply_finished(emit: Emitter, *args: Value) -> None:
     """a b, or c + a b, finished: as outputs of ROWS filters, not written to c.
 
     Called with one tuple of: what :func:`multiply_meanwhile` takes; the address of the
-    outputs and their values from one filter to the next; which filter is the first that
-    is stored, how many of the filters, and of the LANES, there are; the filters' terms,
+    outputs and their values from one filter to the next; how many of the filters,
+    and of the LANES, there are; the filters' terms,
     and *scaled*, *adds*, *other* and *floor* of
     :class:`~netspec.backends.cpu.epilogue.Finish`.
     """
@@ -233,7 +233,6 @@ def _finish(
     sums: list[list[Vector]],
     y: Value,
     y_step: Value,
-    first: Value,
     rows: Value,
     columns: Value,
     terms: Value,
@@ -244,7 +243,7 @@ def _finish(
 ) -> None:
     starts = [emit.index(j * WIDTH) for j in range(len(sums[0]))]
     masks = [lanes.inside(emit, start, columns) for start in starts]
-    beside, stored = emit.add(y, other), emit.sub(rows, first)
+    beside = emit.add(y, other)
     for i, row in enumerate(sums):
         line = emit.mul(y_step, i)
 
@@ -254,8 +253,7 @@ def _finish(
         def load(j: int, line: Value = line) -> Vector:
             return lanes.load(emit, masks[j], beside, emit.add(line, starts[j]), 0.0)
 
-        turn = emit.sub(i, first)
-        is_there = emit.builder.icmp_unsigned("<", turn, stored)
+        is_there = emit.builder.icmp_signed("<", emit.index(i), rows)
         with emit.builder.if_then(is_there, likely=True):
             values = scaled_sums(emit, row, term, scaled)
             for j, total in enumerate(completed(emit, values, load, adds, floor)):

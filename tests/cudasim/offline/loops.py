@@ -58,9 +58,3 @@ def main_loop(cubin: Path, kernel: str) -> Counter[str]:
         if work > most or (work == most and inside.total() < best.total() and most):
             best, most = inside, work
     return best
-
-
-def instructions_for_each(cubin: Path, kernel: str, work: str) -> float:
-    """Instructions of the main loop for each of one kind, such as ``"HMMA"``."""
-    loop = main_loop(cubin, kernel)
-    return loop.total() / max(1, loop[work])

@@ -13,12 +13,11 @@ from functools import lru_cache
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct.data_gradient import backward_data
 from netspec.backends.cpu.direct.gathering import gather_outputs
-from netspec.backends.cpu.direct.packing import natural
 from netspec.backends.cpu.direct.products import convolve
 from netspec.backends.cpu.direct.skipping import met, pick
 from netspec.backends.cpu.direct.weight_gradient import backward_weights
 from netspec.backends.cpu.epilogue import Finish
-from netspec.backends.cpu.frame import Array, image, positions
+from netspec.backends.cpu.frame import Array, image, positions, weights
 from netspec.backends.cpu.vectors import WIDTH
 from netspec.shapes import count
 
@@ -41,7 +40,7 @@ def forward(
     if _gathers(geo):
         gather_outputs(x, w, y, geo, last)
     else:
-        convolve(image(x, geo), natural(w, geo), positions(y, geo), last, geo)
+        convolve(image(x, geo), weights(w, geo), positions(y, geo), last, geo)
 
 
 @lru_cache(maxsize=1024)

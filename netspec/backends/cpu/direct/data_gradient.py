@@ -14,13 +14,12 @@ from functools import lru_cache
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct.folding import fold_back
 from netspec.backends.cpu.direct.gathering import gather_gradients
-from netspec.backends.cpu.direct.packing import turned
 from netspec.backends.cpu.direct.products import convolve
 from netspec.backends.cpu.direct.scattering import scatter
 from netspec.backends.cpu.direct.skipping import met, place, room
 from netspec.backends.cpu.direct.weight_cut import vectors
 from netspec.backends.cpu.epilogue import finish
-from netspec.backends.cpu.frame import Array, frame, image, positions
+from netspec.backends.cpu.frame import Array, frame, image, positions, weights
 from netspec.backends.cpu.vectors import WIDTH
 
 Way = Callable[[Array, Array, Array, ConvolutionGeometry], None]
@@ -60,8 +59,8 @@ def _gathers(geo: ConvolutionGeometry) -> bool:
 def _convolve(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
     """With one tap: convolve with w transposed."""
     reverse = replace(geo, channels=geo.filters, filters=geo.channels)
-    arrays = image(dy, reverse), turned(w, geo), positions(dx, reverse)
-    convolve(*arrays, finish(geo.channels, None), reverse)
+    arrays = image(dy, reverse), weights(w, geo), positions(dx, reverse)
+    convolve(*arrays, finish(geo.channels, None), reverse, turned=True)
 
 
 def _skip(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:

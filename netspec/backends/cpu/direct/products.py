@@ -1,17 +1,22 @@
 """Convolution over unfolded stretches of positions: forward, and backward to the data
 where the stride is 1, which is a convolution again.
 
-Weights are taken as they lie, (G, K, taps): a row a filter.  Where those of a group fit
-the cache, each worker unfolds a stretch of positions and multiplies it with all of
-them.  Where they are larger, all workers unfold a chunk of positions, and then share
-out the filters, so that weights are read from memory only once a chunk.
+Where the weights of a group fit the cache, each worker unfolds a stretch of positions
+and multiplies it with all of them.  It has packed them for itself, a panel of filters
+side by side: rows of the array often fall into the same set of the cache.  Where they
+are larger, all workers unfold a chunk of positions, and then share out the filters, so
+that weights are read from memory only once a chunk.
 """
 
 from __future__ import annotations
 
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct.cut import cut
-from netspec.backends.cpu.direct.packing import load_columns, store_rows
+from netspec.backends.cpu.direct.packing import (
+    load_columns,
+    pack_weights,
+    store_rows,
+)
 from netspec.backends.cpu.epilogue import TERMS, Finish
 from netspec.backends.cpu.frame import Array, frame, macs
 from netspec.backends.cpu.lines import address
@@ -31,9 +36,8 @@ from netspec.shapes import count
 
 DEPTH = 128  # rows of columns multiplied at once: a panel of them fits the first cache
 BLOCK = 64  # filters whose outputs a worker holds at once, at most
-LARGE_WEIGHTS = (
-    1 << 17
-) + 1  # values of a group's weights from which on filters are shared
+# Values of a group's weights from which on filters are shared.
+LARGE_WEIGHTS = (1 << 17) + 1
 CHUNK_VALUES = 1 << 21  # of a chunk's columns: the cache that cores share
 CHUNK = 16 * LANES  # positions of a chunk, at most
 CROWDED = 128  # rows a multiple of this apart fall into few sets of the first cache
@@ -42,48 +46,64 @@ CHUNK_TAPS = 128  # taps that one task unfolds, about
 
 
 def convolve(
-    x: Array, w: Array, y: Array, finish: Finish, geo: ConvolutionGeometry
+    x: Array,
+    w: Array,
+    y: Array,
+    finish: Finish,
+    geo: ConvolutionGeometry,
+    turned: bool = False,
 ) -> None:
     """y = w * x, finished.
 
-    x (N, G, C, D, H, W), w (G, K, taps), y (N, G, K, positions).  There are ROWS rows
-    of w in a group at least, even if y has fewer.
+    x (N, G, C, D, H, W), w (G, K, taps) or if *turned* (G, taps, K), and
+    y (N, G, K, positions), or with neighbours in the third axis.
     """
     large = w.shape[1] * w.shape[2] >= LARGE_WEIGHTS
     run = _by_chunk if large else _by_piece
-    run(x, w, y, finish, geo)
+    run(x, w, y, finish, geo, turned)
 
 
 def _by_piece(
-    x: Array, w: Array, y: Array, finish: Finish, geo: ConvolutionGeometry
+    x: Array,
+    w: Array,
+    y: Array,
+    finish: Finish,
+    geo: ConvolutionGeometry,
+    turned: bool,
 ) -> None:
-    stretch = cut(geo).stretch
+    stretch, filters = cut(geo).stretch, w.shape[2 if turned else 1]
     pieces = -(-geo.batch * count(geo.output) // stretch)
-    pitch, block = stretch + WIDTH, block_size(w.shape[1])
-    room = geo.taps * pitch + block * LANES
+    pitch, block = stretch + WIDTH, block_size(filters)
+    room = geo.taps * (pitch + _up(filters, WIDTH)) + block * LANES
     room += stage_size(geo, geo.channels // geo.group, stretch)
     share(
-        _pieces, geo.group * pieces, x, w, y, finish, stretch, block, frame(geo),
-        workspace=room, work=macs(geo),
+        _pieces, geo.group * pieces, x, w, y, finish, geo.taps, turned, stretch, block,
+        frame(geo), workspace=room, work=macs(geo),
     )  # fmt: skip
 
 
 def block_size(filters: int) -> int:
-    """Filters of one block: all blocks have about as many, and ROWS at least."""
-    size = -(-filters // -(-filters // BLOCK))
-    while 0 < filters % size < ROWS:
-        size -= 1
-    return size
+    """Filters of one block, in whole panels: all blocks have about as many."""
+    return _up(-(-filters // -(-filters // BLOCK)), WIDTH)
+
+
+def _up(number: int, unit: int) -> int:
+    return -(-number // unit) * unit
 
 
 def _by_chunk(
-    x: Array, w: Array, y: Array, finish: Finish, geo: ConvolutionGeometry
+    x: Array,
+    w: Array,
+    y: Array,
+    finish: Finish,
+    geo: ConvolutionGeometry,
+    turned: bool,
 ) -> None:
-    positions = geo.batch * count(geo.output)
+    positions, filters = geo.batch * count(geo.output), w.shape[2 if turned else 1]
     most = min(CHUNK, max(LANES, CHUNK_VALUES // geo.taps // LANES * LANES))
     most = min(most, -(-positions // LANES) * LANES)
     pitch = most + 2 * WIDTH  # a spare vector behind each part: see `_begin`
-    block = block_size(w.shape[1])
+    block = block_size(filters)
     columns = buffer("columns", geo.taps * pitch)
     f, channels = frame(geo), x.shape[2]
     some = min(channels, -(-CHUNK_TAPS // count(geo.kernel)))
@@ -98,8 +118,9 @@ def _by_chunk(
                 y.shape[3], some, f, workspace=stage, work=_moved(geo, last - first),
             )  # fmt: skip
             share(
-                _filters, parts * -(-w.shape[1] // block), x, w, g, columns, pitch, y,
-                finish, ends, block, f, workspace=block * LANES,
+                _filters, parts * -(-filters // block), x, w, g, columns, pitch, y,
+                finish, geo.taps, turned, ends, block, f,
+                workspace=block * (LANES + geo.taps),
             )  # fmt: skip
 
 
@@ -117,15 +138,17 @@ def _moved(geo: ConvolutionGeometry, positions: int) -> int:
 
 @njit(nogil=True, cache=True)
 def _pieces(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, x, w, y, finish, stretch, block, f
+    counter, tasks, workspace, x, w, y, finish, taps, turned, stretch, block, f
 ):
     """One task is one stretch of one group."""
-    taps, positions = w.shape[2], y.shape[3]
+    filters, positions = w.shape[2] if turned else w.shape[1], y.shape[3]
     # A spare vector, lest the rows fall into the same set of the cache.
     pitch = stretch + WIDTH
     columns = workspace.ctypes.data
     rows = address(workspace, taps * pitch)
-    stage = address(workspace, taps * pitch + block * LANES)
+    packed = rows + block * LANES * FLOAT_BYTES
+    stage = packed + (filters + WIDTH - 1) // WIDTH * WIDTH * taps * FLOAT_BYTES
+    group = -1  # whose weights are packed
     total = y.shape[0] * positions
     pieces = (total + stretch - 1) // stretch
     channels = x.shape[2]
@@ -134,16 +157,21 @@ def _pieces(  # type: ignore[no-untyped-def]
         g, piece = divmod(task, pieces)
         first = piece * stretch
         last = min(total, first + stretch)
+        if g != group:
+            pack_weights(w, g, 0, filters, taps, turned, packed)
+            group = g
         _load(x, g, 0, channels, columns, pitch, first, last, positions, f, stage)
         for j in range(first, last, LANES):
             panel = _panel(x, g, columns, pitch, first, j, positions, f)
             after = NOWHERE
             if j + LANES < last and _in_image(j + LANES, positions, f):
                 after = _panel(x, g, columns, pitch, first, j + LANES, positions, f)[0]
-            for low in range(0, w.shape[1], block):
-                some = min(block, w.shape[1] - low)
+            for low in range(0, filters, block):
+                some = min(block, filters - low)
                 args = low, some, rows, j, min(last, j + LANES)
-                _outputs(w, g, panel, y, finish, args, after)
+                start = packed + low * taps * FLOAT_BYTES
+                weights = start, 1, WIDTH, some, start
+                _outputs(weights, taps, g, panel, y, finish, args, (after, filters))
         task = claim(counter)
 
 
@@ -166,22 +194,40 @@ def _unfold(  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _filters(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, x, w, g, columns, pitch, y, finish, ends, block, f
-):
+    counter, tasks, workspace, x, w, g, columns, pitch, y, finish, taps, turned, ends,
+    block, f,
+):  # fmt: skip
     """One task is some filters of a part of a chunk."""
-    rows = workspace.ctypes.data
-    blocks = (w.shape[1] + block - 1) // block
+    rows, packed = workspace.ctypes.data, address(workspace, block * LANES)
+    filters = w.shape[2] if turned else w.shape[1]
+    blocks = (filters + block - 1) // block
     task = claim(counter)
     while task < tasks:
         part, low = task // blocks, task % blocks * block
-        some = min(block, w.shape[1] - low)
+        some = min(block, filters - low)
+        weights = _near(w, g, low, some, taps, turned, packed)
         first, last = _part(ends, part)
         start = _begin(columns.ctypes.data, ends, part)
         for j in range(first, last, LANES):
             panel = _panel(x, g, start, pitch, first, j, y.shape[3], f)
             args = low, some, rows, j, min(last, j + LANES)
-            _outputs(w, g, panel, y, finish, args, NOWHERE)
+            _outputs(weights, taps, g, panel, y, finish, args, (NOWHERE, filters))
         task = claim(counter)
+
+
+@njit(inline="always")
+def _near(w, g, low, filters, taps, turned, packed):  # type: ignore[no-untyped-def]
+    """Weights of a block that meets few panels: where they lie, if whole tiles do.
+
+    Returns:
+        The address of the first, how far apart are filters and taps, how many filters
+        are there, and the address of the others, which are packed.
+    """
+    whole = 0 if turned else filters // ROWS * ROWS
+    pack_weights(w, g, low + whole, filters - whole, taps, turned, packed)
+    if turned:
+        return packed, 1, WIDTH, filters, packed
+    return address(w[g], low * taps), taps, 1, whole, packed
 
 
 @njit(inline="always")
@@ -227,57 +273,50 @@ def _panel(x, g, columns, pitch, first, j, positions, f):  # type: ignore[no-unt
 
 
 @njit(inline="always")
-def _outputs(w, g, panel, y, finish, args, after):  # type: ignore[no-untyped-def]
-    """Outputs of some filters, ROWS or more, at LANES positions or fewer.
+def _outputs(weights, taps, g, panel, y, finish, args, after):  # type: ignore[no-untyped-def]
+    """Outputs of some filters at LANES positions or fewer.
 
-    *panel* has their columns; *args* are the first filter and how many, the address of
-    room for sums, the first position and the last; *after* is the address of the next
-    panel, to be fetched meanwhile, or NOWHERE.
+    *weights* are as :func:`_near` has them; *panel* has the columns; *args* are the
+    first filter and how many, the address of room for sums, the first position and the
+    last; *after* is the address of the next panel, to be fetched meanwhile, or NOWHERE,
+    and how many filters there are.
     """
-    low, filters, rows, first, last = args
-    taps, at = w.shape[2], first % y.shape[3]
-    inside = at + last - first <= y.shape[3]  # one image
-    whole = filters // ROWS * ROWS
-    where = panel, rows, first, last, inside
-    for part in range(1 + (whole < filters)):
-        start, stop = 0, whole
-        if part > 0:  # with some that are there already
-            start, stop = filters - ROWS, filters
-        for tap in range(0, taps, DEPTH):
-            for k in range(start, stop, ROWS):
-                place = k, max(k, part * whole), tap
-                _tile(w, g, low, place, where, y, finish, after)
-    if not inside:
+    (start, row, step, whole, rest), (low, filters, rows, first, last) = weights, args
+    for tap in range(0, taps, DEPTH):
+        for k in range(0, filters, ROWS):
+            at = k // WIDTH * WIDTH * taps + k % WIDTH * row + tap * step
+            left = start + at * FLOAT_BYTES, row, step
+            if k >= whole:
+                left = rest + tap * WIDTH * FLOAT_BYTES, 1, WIDTH
+            place = low + k, min(ROWS, filters - k), tap, taps, first, last
+            out = rows + k * LANES * FLOAT_BYTES
+            _tile(left, g, place, panel, out, y, finish, after)
+    if first % y.shape[3] + last - first > y.shape[3]:
         store_rows(rows, LANES, y, g, low, filters, first, last, finish)
 
 
 @njit(inline="always")
-def _tile(w, g, low, place, where, y, finish, after):  # type: ignore[no-untyped-def]
-    """Add taps to ROWS filters, in rows; with the last taps they go to the outputs, if
+def _tile(left, g, place, panel, out, y, finish, after):  # type: ignore[no-untyped-def]
+    """Add taps to ROWS filters, in *out*; with the last taps they go to the outputs, if
     these are of one image.
 
-    *place* is the first filter less *low*, the first that is not there already, and
-    the first tap.
+    *left* is the address of the weights and how far apart filters and taps are; *place*
+    the first filter and how many there are, the first tap and how many there are, the
+    first position and the one after the last.
     """
-    k, new, tap = place
-    (right, step), rows, first, last, inside = where
-    taps, lanes = w.shape[2], last - first
-    left = address(w[g, low + k], tap)
+    (k, filters, tap, taps, first, last), (right, step) = place, panel
+    lanes = last - first
+    n, at = divmod(first, y.shape[3])
     columns = right + tap * step * FLOAT_BYTES
-    out = rows + k * LANES * FLOAT_BYTES
     depth = min(DEPTH, taps - tap)
-    product = left, taps, 1, columns, step, out, LANES, depth, tap > 0
-    args = (
-        *product,
-        *meanwhile((low + k) // ROWS, w.shape[1], tap, depth, step, after),
-    )
-    if inside and tap + depth == taps:
-        n, at = divmod(first, y.shape[3])
-        terms = address(finish.terms, (g * y.shape[2] + low + k) * TERMS)
-        target = address(y[n, g, low + k], at), y.shape[3]
-        sizes = new - k, y.shape[2] - low - k, lanes
+    product = columns, step, out, LANES, depth, tap > 0
+    ahead = meanwhile(k // ROWS, after[1], tap, depth, step, after[0])
+    args = (*left, *product, *ahead)
+    if at + lanes <= y.shape[3] and tap + depth == taps:
+        terms = address(finish.terms, (g * y.shape[2] + k) * TERMS)
+        target = address(y[n, g, k], at), y.shape[3], filters, lanes, terms
         ending = finish.scaled, finish.adds, finish.other, finish.floor
-        last_args = (*args, *target, *sizes, terms, *ending)
+        last_args = (*args, *target, *ending)
         if lanes > WIDTH:
             multiply_finished(last_args)
         else:

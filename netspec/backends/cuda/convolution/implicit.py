@@ -13,7 +13,7 @@ import cupy
 
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cuda.convolution import tables
-from netspec.backends.cuda.convolution.channels import add_parts, slabs_of_part
+from netspec.backends.cuda.convolution.channels import BLOCKS, add_parts, slabs_of_part
 from netspec.backends.cuda.convolution.epilogue import VECTORS, Finish
 from netspec.backends.cuda.convolution.frame import in_plane
 from netspec.backends.cuda.convolution.tables import Product
@@ -37,8 +37,8 @@ class Kind:
         width: neighbouring columns of one thread.
         kernels: the file of the kernels.
         threads: of a block, by the rows of its tile.
-        wide: more columns than :data:`COLUMNS` that a tile may have in a weights'
-            gradient, by its rows.
+        wide: more columns than :data:`COLUMNS` that a tile may have, by its rows.
+        wide_gradient: the same for a weights' gradient.
     """
 
     precision: str
@@ -47,14 +47,24 @@ class Kind:
     kernels: KernelFile
     threads: dict[int, int]
     wide: dict[int, int]
+    wide_gradient: dict[int, int]
 
 
-_TENSOR = KernelFile("convolution_tensor")
+_TENSOR, _THREADS = KernelFile("convolution_tensor"), {64: 128, 128: 128}
 KINDS = {
-    "fp32": Kind("fp32", 1, 4, KernelFile("convolution"), {64: 128, 128: 256}, {}),
-    "tf32": Kind("tf32", 1, 2, _TENSOR, {64: 128, 128: 128}, {64: 192}),
-    "fp16": Kind("fp16", 2, 2, _TENSOR, {64: 128, 128: 128}, {64: 192}),
+    "fp32": Kind("fp32", 1, 4, KernelFile("convolution"), {64: 128, 128: 256}, {}, {}),
+    "tf32": Kind("tf32", 1, 2, _TENSOR, _THREADS, {64: 256}, {64: 288}),
+    "fp16": Kind("fp16", 2, 2, _TENSOR, _THREADS, {64: 256}, {64: 192}),
 }
+
+
+def tile_columns(kind: Kind, rows: int, tiles: int, positions: int) -> int:
+    """Columns of a tile of so many rows, of so many such tiles one above another.
+
+    Many, unless too few blocks would be left to fill a device.
+    """
+    wide = kind.wide.get(rows, COLUMNS)
+    return wide if tiles * -(-positions // wide) >= BLOCKS else COLUMNS
 
 
 def gradient_columns(kind: Kind, rows: int, elements: int) -> int:
@@ -63,7 +73,7 @@ def gradient_columns(kind: Kind, rows: int, elements: int) -> int:
     As many as leave the fewest columns empty, and else as may be: the more columns,
     the fewer instructions for each product.
     """
-    choices = (kind.wide.get(rows, COLUMNS), COLUMNS)
+    choices = (kind.wide_gradient.get(rows, COLUMNS), COLUMNS)
     return min(choices, key=lambda columns: -elements % columns)
 
 
@@ -113,9 +123,8 @@ class Implicit:
         count = -(-slabs // each)
         parts = cupy.empty((count, dw.size), cupy.float32)
         numbers = map(i32, (geo.taps, geo.group, each))
-        wide = "" if columns == COLUMNS else f"_{columns}"
         kind.kernels.launch(
-            f"correlate_{kind.precision}_{self.tile}{wide}",
+            self._kernel("correlate", columns),
             (*tiles, geo.group * count),
             (kind.threads[self.tile],),
             (x, dy, product.table, parts, *numbers),
@@ -135,11 +144,18 @@ class Implicit:
         if not shape.columns:
             return
         packed = self._packed(w, product, geo.group)
-        grid = (-(-shape.columns // COLUMNS), shape.padded_rows // self.tile, geo.group)
+        rows = shape.padded_rows // self.tile
+        columns = tile_columns(kind, self.tile, rows * geo.group, shape.columns)
+        grid = (-(-shape.columns // columns), rows, geo.group)
         flags = last.flags | self._vectors(product, result)
         args = (source, packed, product.table, *last.arrays(), result, i32(flags))
-        name = f"convolve_{kind.precision}_{self.tile}"
+        name = self._kernel("convolve", columns)
         kind.kernels.launch(name, grid, (kind.threads[self.tile],), args)
+
+    def _kernel(self, what: str, columns: int) -> str:
+        """The name of the kernel whose tiles have so many columns."""
+        wide = "" if columns == COLUMNS else f"_{columns}"
+        return f"{what}_{self.kind.precision}_{self.tile}{wide}"
 
     def _packed(self, w: Array, product: Product, group: int) -> Array:
         """The weights as the kernel takes them: (group, words, rows up to a tile)."""

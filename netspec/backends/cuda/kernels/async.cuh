@@ -54,6 +54,20 @@ __device__ __forceinline__ void wait_for_copies() {}
 
 #endif
 
+// from + count * step, by one instruction: left alone, the compiler takes addresses
+// apart, and puts them together again by four for each copy.
+__device__ __forceinline__ const float* ahead(const float* from, int count,
+                                              int step = 1) {
+#if defined(CUDA_HOST_EMULATION)
+  return from + static_cast<long long>(count) * step;
+#else
+  long long bytes;
+  int size = step * static_cast<int>(sizeof(float));
+  asm("mul.wide.s32 %0, %1, %2;" : "=l"(bytes) : "r"(count), "r"(size));
+  return reinterpret_cast<const float*>(reinterpret_cast<const char*>(from) + bytes);
+#endif
+}
+
 // A word, or zero where it lies outside; *valid* is any address that can be read.
 __device__ __forceinline__ float word_or_zero(const float* from, bool inside,
                                               const float* valid) {

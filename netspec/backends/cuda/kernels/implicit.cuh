@@ -42,20 +42,20 @@ struct alignas(8) Entry {
 };
 
 // Which pixels from a first one on lie in an image. Both axes are tested at once, in 16
-// bits each, of which the upper one is set where a difference is not negative. An
-// entry that is OUTSIDE changes the upper one of both differences, of which at least
-// one was set.
+// bits each, of which the upper one is set where a difference is negative. An entry
+// that is OUTSIDE changes the upper one of both differences, of which at most one was
+// set.
 struct Window {
   static constexpr unsigned SIGNS = 0x80008000u;
 
   unsigned from_first, to_last;
 
-  // Of nothing.
-  __device__ __forceinline__ Window() : from_first(0), to_last(0) {}
+  // Of nothing: whatever is added, the lower difference stays negative.
+  __device__ __forceinline__ Window() : from_first(0xc000c000u), to_last(0) {}
 
   __device__ __forceinline__ Window(int h, int w, int high, int wide)
-      : from_first((static_cast<unsigned>(h) << 16) + w + SIGNS),
-        to_last((static_cast<unsigned>(high - 1 - h) << 16) + (wide - 1 - w) + SIGNS) {}
+      : from_first((static_cast<unsigned>(h) << 16) + w),
+        to_last((static_cast<unsigned>(high - 1 - h) << 16) + (wide - 1 - w)) {}
 
   // From another first pixel, so many rows << 16 and columns further on.
   __device__ __forceinline__ void move(int pixels) {
@@ -65,7 +65,7 @@ struct Window {
 
   __device__ __forceinline__ bool has(const Entry& entry) const {
     unsigned pixels = static_cast<unsigned>(entry.pixels);
-    return (~((from_first + pixels) & (to_last - pixels)) & SIGNS) == 0;
+    return (((from_first + pixels) | (to_last - pixels)) & SIGNS) == 0;
   }
 };
 
@@ -94,42 +94,63 @@ struct Position {
 // The left operand: a tile of rows of the packed weights, 16 bytes a copy.
 template <class Sums>
 struct PackedWeights {
-  const float* weights;
+  const float* weights;  // this thread's first ones
   int padded_rows;
 
   __device__ __forceinline__ PackedWeights(const float* all, const Shape& shape) {
     padded_rows = shape.padded_rows;
     long long words = static_cast<long long>(shape.slabs) * WORDS;
-    weights = all + blockIdx.z * words * padded_rows + blockIdx.y * Sums::ROWS;
+    int thread = static_cast<int>(threadIdx.x);
+    int first = static_cast<int>(blockIdx.y) * Sums::ROWS;
+    weights = all + blockIdx.z * words * padded_rows;
+    if (Sums::FRAGMENTS)
+      weights += static_cast<long long>(first) * WORDS + thread * 4;
+    else
+      weights += first + at(thread / CHUNKS, thread % CHUNKS * 4);
   }
 
   template <class Tile>
   __device__ __forceinline__ void fetch(int number, int first, Tile& slab) const {
-    constexpr int CHUNKS = Sums::ROWS / 4;
+    const float* from = ahead(weights, number, padded_rows * WORDS);
 #pragma unroll
     for (int i = 0; i < PART * CHUNKS; i += Sums::THREADS) {
       int chunk = i + static_cast<int>(threadIdx.x);
-      int word = first + chunk / CHUNKS, row = chunk % CHUNKS * 4;
-      int at = (number * WORDS + word) * padded_rows + row;
-      copy_words<16>(&slab.left[word][row], weights + at, true);
+      if constexpr (Sums::FRAGMENTS) {
+        int after = first * Sums::ROWS;
+        copy_words<16>(&slab.left[after + chunk * 4], from + after + i * 4, true);
+      } else {
+        copy_words<16>(&slab.left[first + chunk / CHUNKS][chunk % CHUNKS * 4],
+                       from + at(first + i / CHUNKS, 0), true);
+      }
     }
+  }
+
+ private:
+  static constexpr int CHUNKS = Sums::ROWS / 4;
+  static_assert(Sums::FRAGMENTS || Sums::THREADS % CHUNKS == 0, "whole words");
+
+  __device__ __forceinline__ int at(int word, int row) const {
+    return word * padded_rows + row;
   }
 };
 
-// The right operand: one column a thread, that meets a pixel for each table entry.
+// The right operand: a column or two a thread, that meet a pixel for each table entry.
 template <class Sums>
 struct Gathered {
   static constexpr int ELEMENTS = WORDS * Sums::EACH;  // of the table, for a slab
-  static constexpr int STEP = Sums::THREADS / Sums::COLUMNS;
-  static constexpr int MINE = PART / STEP;  // words of a part
+  static constexpr bool FEW = Sums::COLUMNS < Sums::THREADS;
+  static constexpr int STEP = FEW ? Sums::THREADS / Sums::COLUMNS : 1;
+  static constexpr int ACROSS = FEW ? 1 : Sums::COLUMNS / Sums::THREADS;
+  static constexpr int MINE = PART / STEP;  // words of a part, of each column
+  static constexpr int HELD = Sums::EACH == 1 ? 0 : ACROSS * MINE * Sums::EACH;
 
-  const float* first_pixel;
+  const float* first_pixel[ACROSS];
   const float* valid;  // any address
   const Entry* table;
   Entry (*entries)[ELEMENTS];  // of the slab to gather, and of the next
-  Window window;
+  Window window[ACROSS];
   int column, start;
-  float held[Sums::EACH == 1 ? 1 : MINE * Sums::EACH];
+  float held[HELD + 1];
 
   __device__ __forceinline__ Gathered(const float* source, const Entry* list,
                                       const Shape& shape, bool pooled,
@@ -137,17 +158,24 @@ struct Gathered {
       : valid(source), table(list), entries(buffer) {
     column = static_cast<int>(threadIdx.x) % Sums::COLUMNS;
     start = static_cast<int>(threadIdx.x) / Sums::COLUMNS;
+#pragma unroll
+    for (int i = 0; i < ACROSS; ++i) place(i, source, shape, pooled);
+    load_entries(0);
+    __syncthreads();
+  }
+
+  __device__ __forceinline__ void place(int i, const float* source, const Shape& shape,
+                                        bool pooled) {
     int number = static_cast<int>(blockIdx.x) * Sums::COLUMNS + column;
+    number += i * Sums::THREADS;
     bool is_there = number < shape.columns;
     Position at(shape, is_there ? number : 0, pooled);
     int h = at.down * shape.step_h + shape.first_h;
     int w = at.across * shape.step_w + shape.first_w;
-    if (is_there) window = Window(h, w, shape.source_h, shape.source_w);
+    if (is_there) window[i] = Window(h, w, shape.source_h, shape.source_w);
     long long image = static_cast<long long>(at.image) * shape.source_image +
                       static_cast<long long>(blockIdx.z) * shape.source_group;
-    first_pixel = source + (image + h * shape.source_w + w);
-    load_entries(0);
-    __syncthreads();
+    first_pixel[i] = source + (image + h * shape.source_w + w);
   }
 
   // The table has a slab more than there are.
@@ -161,22 +189,40 @@ struct Gathered {
   __device__ __forceinline__ void fetch(int number, int first, Tile& slab) {
     // All of them first: after a load from shared memory a copy has to wait.
     Entry list[MINE * Sums::EACH];
+    load(&entries[number & 1][(first + start) * Sums::EACH], list);
 #pragma unroll
-    for (int i = 0; i < MINE; ++i)
+    for (int c = 0; c < ACROSS; ++c)
 #pragma unroll
-      for (int n = 0; n < Sums::EACH; ++n)
-        list[i * Sums::EACH + n] =
-            entries[number % 2][(first + start + i * STEP) * Sums::EACH + n];
-#pragma unroll
-    for (int i = 0; i < MINE * Sums::EACH; ++i) {
-      const float* from = first_pixel + list[i].offset;
-      if constexpr (Sums::EACH == 1)
-        copy_words<4>(&slab.right[first + start + i * STEP][column], from,
-                      window.has(list[i]));
-      else
-        held[i] = word_or_zero(from, window.has(list[i]), valid);
-    }
+      for (int i = 0; i < MINE * Sums::EACH; ++i) {
+        const float* from = ahead(first_pixel[c], list[i].offset);
+        bool inside = window[c].has(list[i]);
+        if constexpr (Sums::EACH == 1)
+          copy_words<4>(word(slab, first, c, i), from, inside);
+        else
+          held[c * MINE * Sums::EACH + i] = word_or_zero(from, inside, valid);
+      }
     if (first + PART == WORDS) load_entries(number + 1);
+  }
+
+  // Two at a time, where they are neighbours.
+  static __device__ __forceinline__ void load(const Entry* from, Entry* list) {
+    constexpr bool PAIRS = STEP == 1 || Sums::EACH == 2;
+#pragma unroll
+    for (int i = 0; i < MINE * Sums::EACH; i += PAIRS ? 2 : 1) {
+      const Entry* at = from + (i / Sums::EACH * STEP * Sums::EACH + i % Sums::EACH);
+      if constexpr (PAIRS) {
+        int4 two = *reinterpret_cast<const int4*>(at);
+        list[i] = Entry{two.x, two.y};
+        list[i + 1] = Entry{two.z, two.w};
+      } else {
+        list[i] = *at;
+      }
+    }
+  }
+
+  template <class Tile>
+  __device__ __forceinline__ float* word(Tile& slab, int first, int c, int i) const {
+    return &slab.right[first + start + i * STEP][column + c * Sums::THREADS];
   }
 
   // Words that copies could not make.
@@ -184,8 +230,8 @@ struct Gathered {
   __device__ __forceinline__ void settle(int first, Tile& slab) const {
     if constexpr (Sums::EACH == 2)
 #pragma unroll
-      for (int i = 0; i < MINE; ++i)
-        slab.right[first + start + i * STEP][column] =
+      for (int i = 0; i < ACROSS * MINE; ++i)
+        *word(slab, first, i / MINE, i % MINE) =
             Sums::word(held[2 * i], held[2 * i + 1]);
   }
 };
@@ -284,7 +330,7 @@ template <class Sums>
 __device__ __forceinline__ void convolve(const float* source, const float* weights,
                                          const int* table, const float* bias,
                                          const float* terms, float* y, int flags) {
-  __shared__ Entry entries[2][Gathered<Sums>::ELEMENTS];
+  alignas(16) __shared__ Entry entries[2][Gathered<Sums>::ELEMENTS];
   const Shape& shape = shape_of<Sums>(table);
   auto list = reinterpret_cast<const Entry*>(table + sizeof(Shape) / sizeof(int));
   Sums sums;

@@ -1,8 +1,9 @@
-// Weights laid out as the left operand of a product: words of the reduction one after
-// another, each with the rows (filters) side by side, zeros up to whole tiles.
+// Weights laid out as the left operand of a product, zeros up to whole tiles: words of
+// the reduction one after another, each with the rows (filters) side by side; or, slab
+// by slab, the fragments that tensor cores take, of 16 rows after another.
 #pragma once
 
-#include "tiles.cuh"
+#include "tensor.cuh"
 
 constexpr int PACKED_ROWS = 32;  // of a block, for one slab's words
 constexpr int PACKED_BLOCK = 256;
@@ -29,10 +30,18 @@ __device__ __forceinline__ void pack(const float* w, const int* origins, float* 
         Sums::word(value(element, row), value(element + Sums::EACH - 1, row));
   }
   __syncthreads();
+  long long slab = static_cast<long long>(blockIdx.z) * words + blockIdx.x * WORDS;
+  packed += slab * padded_rows;
   for (int i = thread; i < WORDS * PACKED_ROWS; i += PACKED_BLOCK) {
-    long long word = static_cast<long long>(blockIdx.z) * words + blockIdx.x * WORDS +
-                     i / PACKED_ROWS;
-    packed[word * padded_rows + blockIdx.y * PACKED_ROWS + i % PACKED_ROWS] =
-        tile[i / PACKED_ROWS][i % PACKED_ROWS];
+    if (Sums::FRAGMENTS) {
+      constexpr int SIZE = Fragment::ROWS * PART;
+      int lane = i / 4 % 32, number = i / SIZE;
+      packed[blockIdx.y * PACKED_ROWS * WORDS + i] =
+          tile[number % 2 * PART + Fragment::word_of(lane, i % 4)]
+              [number / 2 * Fragment::ROWS + Fragment::row_of(lane, i % 4)];
+    } else {
+      packed[i / PACKED_ROWS * padded_rows + blockIdx.y * PACKED_ROWS +
+             i % PACKED_ROWS] = tile[i / PACKED_ROWS][i % PACKED_ROWS];
+    }
   }
 }

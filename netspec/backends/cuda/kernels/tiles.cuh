@@ -19,6 +19,13 @@ struct alignas(16) Slab {
   float right[WORDS][COLUMNS + SPARE];
 };
 
+// Whose left operand was packed as the fragments of TensorSums, one after another.
+template <int ROWS, int COLUMNS>
+struct alignas(16) FragmentSlab {
+  float left[WORDS * ROWS];
+  float right[WORDS][COLUMNS + SPARE];
+};
+
 // Plain sums: 8 x 8 of them a thread, in four quarters that are half a tile apart.
 template <int ROWS_, int COLUMNS_>
 struct PlainSums {
@@ -27,6 +34,9 @@ struct PlainSums {
   static constexpr int WIDTH = 4;     // neighbouring columns of one thread
   static constexpr int EACH = 1;      // numbers of the reduction in a word
   static constexpr bool LANES_SHARE = false;  // whether two lanes have a pool's window
+  static constexpr bool FRAGMENTS = false;    // whether packed operands are fragments
+
+  using Tile = Slab<ROWS, COLUMNS>;
 
   float sums[8][8];
   int row, column;
@@ -39,7 +49,7 @@ struct PlainSums {
   static __device__ __forceinline__ float word(float x, float) { return x; }
 
   // Rows of the slab from *first* on.
-  __device__ __forceinline__ void add(const Slab<ROWS, COLUMNS>& slab, int first) {
+  __device__ __forceinline__ void add(const Tile& slab, int first) {
 #pragma unroll
     for (int r = first; r < first + PART; ++r) {
       float a[8], b[8];
@@ -76,7 +86,7 @@ struct PlainSums {
 // to fill a part of a slab, and operands.settle(first, slab) does what is left of it.
 template <class Sums, class Operands>
 __device__ __forceinline__ void sum_slabs(Sums& sums, Operands& operands, int count) {
-  __shared__ Slab<Sums::ROWS, Sums::COLUMNS> slabs[2];
+  __shared__ typename Sums::Tile slabs[2];
   for (int number = -1; number < count; ++number) {
     const auto& slab = slabs[number & 1];
     auto& next = slabs[(number + 1) & 1];

@@ -35,13 +35,13 @@ struct Correlated {
   static constexpr int HELD = Sums::EACH == 1 ? 0 : Sums::EACH;
 
   const Strides& strides;
-  const Entry* entries;  // of the block's columns
-  const float* valid;    // any address
-  // Of this thread's next position: dy of the first row, x of the first tap.
+  const float* valid;  // any address
+  // Of this thread's next position: dy of its first row, x of the first tap.
   const float *above, *pixel;
   Window window;
   int position, end, down, across;
-  int rows, plane;  // of the block; values of dy from one to the next
+  int rows, plane;  // from the first row on; values of dy from one to the next
+  Entry list[RIGHT];  // of this thread's columns
   float held_left[LEFT * HELD + 1], held_right[RIGHT * HELD + 1];
 
   static __device__ __forceinline__ int lane() {
@@ -94,31 +94,28 @@ struct Correlated {
   template <class Left, class Right>
   __device__ __forceinline__ void visit(Left left, Right right) {
     bool is_there = position < end;
-    // All of them first: after a load from shared memory a copy has to wait.
-    Entry list[RIGHT];
 #pragma unroll
-    for (int i = 0; i < RIGHT; ++i) list[i] = entries[line(i)];
-#pragma unroll
-    for (int i = 0; i < LEFT; ++i)  // rows beyond the last repeat it, for nothing
-      left(i, above + min(line(i), rows - 1) * plane, is_there);
+    for (int i = 0; i < LEFT; ++i)
+      left(i, ahead(above, plane, i * LINES), is_there && i * LINES < rows);
     Window there = is_there ? window : Window();
 #pragma unroll
     for (int i = 0; i < RIGHT; ++i)
-      right(i, pixel + list[i].offset, there.has(list[i]));
+      right(i, ahead(pixel, list[i].offset), there.has(list[i]));
     advance();
   }
 
   __device__ __forceinline__ void advance() {
     position += PART, across += PART;
-    above += PART, pixel += strides.pixel;
+    above += PART, pixel = ahead(pixel, strides.pixel);
     window.move(strides.window);
     while (across >= strides.wide) {
       across -= strides.wide;
-      pixel += strides.pixel_line;
+      pixel = ahead(pixel, strides.pixel_line);
       window.move(strides.window_line);
       if (++down < strides.high) continue;
       down = 0;
-      above += strides.dy_image, pixel += strides.pixel_image;
+      above = ahead(above, strides.dy_image);
+      pixel = ahead(pixel, strides.pixel_image);
       window.move(strides.window_image);
     }
   }
@@ -156,13 +153,8 @@ template <class Sums>
 __device__ __forceinline__ void correlate(const float* x, const float* dy,
                                           const int* table, float* parts, int elements,
                                           int groups, int slabs) {
-  __shared__ Entry entries[Sums::COLUMNS];
   __shared__ float* target;  // here it takes no registers during the sums
   const Shape& shape = shape_of<Sums>(table);
-  auto list = reinterpret_cast<const Entry*>(table + sizeof(Shape) / sizeof(int));
-  int first = static_cast<int>(blockIdx.x) * Sums::COLUMNS;
-  for (int i = static_cast<int>(threadIdx.x); i < Sums::COLUMNS; i += Sums::THREADS)
-    entries[i] = list[min(first + i, elements)];  // which is padding, behind the last
   int part = static_cast<int>(blockIdx.z) / groups;
   int group = static_cast<int>(blockIdx.z) % groups;
   if (threadIdx.x == 0) {
@@ -173,7 +165,8 @@ __device__ __forceinline__ void correlate(const float* x, const float* dy,
   int end = min(start + slabs * WORDS * Sums::EACH, shape.columns);
   int position = start + static_cast<int>(threadIdx.x) % PART;
   Position at(shape, position, false);
-  int row = static_cast<int>(blockIdx.y) * Sums::ROWS, plane = shape.high * shape.wide;
+  int row = static_cast<int>(blockIdx.y) * Sums::ROWS + Correlated<Sums>::line(0);
+  int plane = shape.high * shape.wide;
   int h = at.down * shape.step_h + shape.first_h;
   int w = at.across * shape.step_w + shape.first_w;
   long long filter = static_cast<long long>(at.image) * groups * shape.rows +
@@ -183,7 +176,6 @@ __device__ __forceinline__ void correlate(const float* x, const float* dy,
   __shared__ Strides strides;
   if (threadIdx.x == 0) strides.set(shape, groups);
   Correlated<Sums> operands{strides,
-                            entries,
                             x,
                             dy + (filter * plane + at.down * shape.wide + at.across),
                             x + (image + h * shape.source_w + w),
@@ -195,7 +187,13 @@ __device__ __forceinline__ void correlate(const float* x, const float* dy,
                             shape.rows - row,
                             plane,
                             {},
+                            {},
                             {}};
+  auto list = reinterpret_cast<const Entry*>(table + sizeof(Shape) / sizeof(int));
+  int first = static_cast<int>(blockIdx.x) * Sums::COLUMNS;
+#pragma unroll
+  for (int i = 0; i < Correlated<Sums>::RIGHT; ++i)  // behind the last is padding
+    operands.list[i] = list[min(first + Correlated<Sums>::line(i), elements)];
   __syncthreads();
   Sums sums;
   sum_slabs(sums, operands, slabs);
