@@ -265,6 +265,17 @@ class Layer:
         """
         return False
 
+    def parts_top(self, ops: Any, bottom: Shapes, dtype: str) -> bool:
+        """Whether the top may be some of the channels of a larger array."""
+        return False
+
+    def joins_channels(self, bottom: Shapes) -> bool:
+        """Whether the top consists of the bottoms' channels in order.
+
+        Forward is then handed None for a bottom that lies there already.
+        """
+        return False
+
     def join(self, ops: Any, run: Run, after: Epilogue) -> None:
         """Say what the layer before must do, as part of which this one is computed."""
         raise NotImplementedError(type(self).__name__)

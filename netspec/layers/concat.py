@@ -56,11 +56,16 @@ class Concat(Layer):
         """Whether batches are joined to a longer one."""
         return self.axis(bottom[0]) == 0
 
+    def joins_channels(self, bottom: Shapes) -> bool:
+        """Along the second axis."""
+        return self.axis(bottom[0]) == 1
+
     def forward(self, ops: Any, run: Run) -> None:
-        """Copy every bottom to its place."""
+        """Copy every bottom to its place, that does not lie there already."""
         outer, places = run.geometry
         for x, start in zip(run.bottom, places):
-            ops.write_block(x, run.top[0], outer, start)
+            if x is not None:
+                ops.write_block(x, run.top[0], outer, start)
 
     def backward(self, ops: Any, run: Run) -> None:
         """Copy every bottom's part of the gradient back."""

@@ -165,6 +165,11 @@ class Convolution(Layer):
         top."""
         return len(bottom) == 1 and self._axis(bottom[0]) == 1
 
+    def parts_top(self, ops: Any, bottom: Shapes, dtype: str) -> bool:
+        """Where the backend can, of the one top."""
+        is_one = len(bottom) == 1 and self._axis(bottom[0]) == 1
+        return is_one and bool(ops.parts_convolution(self.geometry(bottom), dtype))
+
     def macs(self, bottom: Shapes, top: Shapes) -> int:
         """One for each weight that meets each output."""
         geo = self.geometry(bottom)

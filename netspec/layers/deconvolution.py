@@ -64,6 +64,10 @@ class Deconvolution(Convolution):
         """Nothing."""
         return False
 
+    def parts_top(self, ops: Any, bottom: Shapes, dtype: str) -> bool:
+        """No."""
+        return False
+
     def receptive(self, bottom: Shapes) -> Window:
         """What one output sees of the bottom, whose pixels lie a stride apart.
 

@@ -39,6 +39,10 @@ class Im2col(Convolution):
         """Nothing."""
         return False
 
+    def parts_top(self, ops: Any, bottom: Shapes, dtype: str) -> bool:
+        """No."""
+        return False
+
     def macs(self, bottom: Shapes, top: Shapes) -> int:
         """None: values are copied."""
         return 0

@@ -49,8 +49,17 @@ class Memory:
         One that the plan does without has none.
         """
         self.shapes[name] = shape
-        data = self._view("data", self._data[name], shape)
+        data = self._part(name, shape)
         self.blobs[name] = Blob(data, self._view("diff", self._diff[name], shape))
+
+    def _part(self, name: str, shape: Shape) -> Any:
+        """The data of a blob, which may be some of the channels of another."""
+        root, part = self._data[name], self._plan.memory.parts.get(name)
+        if part is None:
+            return self._view("data", root, shape)
+        batch, channels, *axes = shape
+        whole = self._view("data", root, (batch, part.channels, *axes))
+        return whole[:, part.start : part.start + channels]
 
     def adopt(self, name: str, blob: Blob) -> None:
         """Let a source's top lie in the caller's arrays from now on."""
@@ -118,7 +127,10 @@ class Memory:
         bottoms = [self.blobs[name] for name in node.bottoms]
         shapes = tuple(self.shapes[name] for name in node.bottoms)
         last = self.graph.nodes[self._plan.chains.get(index, (index,))[-1]]
-        run.bottom = [b.data for b in bottoms]
+        run.bottom = [
+            None if self._is_part(name, node) else self.blobs[name].data
+            for name in node.bottoms
+        ]
         run.top = [self.blobs[name].data for name in last.tops]
         run.bottom_diff = _wanted(bottoms, node.bottom_gradient)
         run.top_diff = [self._top_diff(node, name) for name in node.tops]
@@ -126,6 +138,11 @@ class Memory:
             self._show_maxima(run, self.graph.nodes[self._ahead[index]])
         run.scratch = self._scratch(index, node, shapes)
         run.geometry = node.layer.geometry(shapes)
+
+    def _is_part(self, name: str, node: Node) -> bool:
+        """Whether a bottom lies in a node's top."""
+        part = self._plan.memory.parts.get(name)
+        return part is not None and part.whole in node.tops
 
     def _show_maxima(self, run: Run, pooling: Node) -> None:
         """Let a layer go backward in place on what a pooling has made of its top."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from netspec.graph.graph import Graph, Node
 from netspec.layers.base import Scratch
 from netspec.plan.schedule import Kind, Step
-from netspec.plan.storage import Storages
+from netspec.plan.storage import Part, Storages
 from netspec.shapes import count
 
 Key = tuple[str, str]
@@ -57,6 +57,7 @@ class Memory:
         data, diff: which blobs share memory.
         in_place: indices of the nodes that work in place though their files do not say
             so.
+        parts: blobs whose data lies in another's.
     """
 
     graph: Graph
@@ -64,6 +65,7 @@ class Memory:
     data: Storages
     diff: Storages
     in_place: frozenset[int]
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
     def works_in_place(self, index: int) -> bool:
         """Whether a node does, by its file or by this decision."""
@@ -139,7 +141,7 @@ def _forward(memory: Memory, uses: _Uses, step: Step, at: int) -> None:
         root = memory.data[name]
         if nodes[step.first].layer.is_source:
             _add(uses, "data", memory.data, name, 0)  # filled before the pass
-        elif root in read:
+        elif root in read or name in memory.parts:
             _add(uses, "data", memory.data, name, at)
         else:
             uses.start(("data", root), memory.data.size[root], at)

@@ -17,6 +17,7 @@ from netspec.graph.graph import Graph
 from netspec.plan.allocate import Slot, allocate, block_size
 from netspec.plan.cutting import cut_choices
 from netspec.plan.fusion import Fusing
+from netspec.plan.joining import Joining
 from netspec.plan.lifetime import Memory, array_lifetimes
 from netspec.plan.recompute import Again, repeats
 from netspec.plan.schedule import Chains, Kind, Step, forward_steps, schedule
@@ -93,9 +94,12 @@ def make_plan(
     data, diff = data_storage(graph, in_place), diff_storage(graph, in_place)
     memory = Memory(graph, backward, data, diff, in_place)
     chains = Fusing(graph, backward, data, ops, dtype).chains() if lean else {}
-    if not backward:
+    if lean and not backward:
         over = sums_in_place(graph, in_place, chains)
-        memory = replace(memory, data=data_storage(graph, in_place, over))
+        data = data_storage(graph, in_place, over)
+        parts = Joining(graph, data, chains, ops, dtype).parts()
+        data = data_storage(graph, in_place, over, parts)
+        memory = replace(memory, data=data, parts=parts)
     plan = _lay_out(Plan(memory, lean, dtype, {}, (), chains))
     if not (recompute and backward):
         return plan

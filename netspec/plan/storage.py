@@ -2,20 +2,37 @@
 
 Blobs of one name are one piece already (a layer in place gives its top its bottom's
 name).  Split, Flatten and Reshape give their tops the bottom's data, and the latter two
-its diff as well.  A lean plan lets further layers work in place, and sums lie where a
-bottom lay.
+its diff as well.  A lean plan lets further layers work in place, sums lie where a
+bottom lay, and blobs where a Concat joins them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from netspec.graph.graph import Graph
 from netspec.layers.base import Alias
 from netspec.shapes import count
 
-NONE: Mapping[int, str] = MappingProxyType({})
+NONE: Mapping[Any, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where a blob lies in another: it is some of the channels.
+
+    Attributes:
+        whole: name of the other.
+        channels: how many it has.
+        start: the first of these.
+    """
+
+    whole: str
+    channels: int
+    start: int
 
 
 class Storages:
@@ -48,6 +65,7 @@ def group_storage(
     aliases: Collection[Alias],
     in_place: Collection[int] = (),
     over: Mapping[int, str] = NONE,
+    parts: Mapping[str, Part] = NONE,
 ) -> Storages:
     """Storages of a graph when the given kinds of alias share memory.
 
@@ -55,6 +73,7 @@ def group_storage(
         in_place: indices of the nodes that work in place though their file does not
             say so.
         over: bottoms whose memory becomes that of a node's top, by index.
+        parts: blobs that lie in others, which are made later.
     """
     storages = Storages()
     for i, node in enumerate(graph.nodes):
@@ -63,16 +82,23 @@ def group_storage(
                 storages.alias(name, node.bottoms[0])
             elif i in over:
                 storages.alias(name, over[i])
+            elif name in parts:
+                whole = parts[name].whole
+                storages.add(whole, count(graph.blobs[whole]))
+                storages.alias(name, whole)
             else:
                 storages.add(name, count(shape))
     return storages
 
 
 def data_storage(
-    graph: Graph, in_place: Collection[int] = (), over: Mapping[int, str] = NONE
+    graph: Graph,
+    in_place: Collection[int] = (),
+    over: Mapping[int, str] = NONE,
+    parts: Mapping[str, Part] = NONE,
 ) -> Storages:
     """Storages of the blobs' data."""
-    return group_storage(graph, (Alias.DATA, Alias.BOTH), in_place, over)
+    return group_storage(graph, (Alias.DATA, Alias.BOTH), in_place, over, parts)
 
 
 def diff_storage(graph: Graph, in_place: Collection[int] = ()) -> Storages:

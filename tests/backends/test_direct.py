@@ -7,7 +7,7 @@ import pytest
 
 from netspec.backends.base import ConvolutionGeometry as Geometry
 from netspec.backends.base import Epilogue
-from netspec.backends.cpu import CpuOps, direct
+from netspec.backends.cpu import CpuOps, direct, threads
 from netspec.backends.cpu.direct import products
 from netspec.backends.cpu.epilogue import finish
 from netspec.backends.cpu.vectors import LANES, WIDTH
@@ -88,3 +88,17 @@ def test_large_convolutions_have_filters_in_lanes():
     assert not direct._gathers(
         Geometry(1, 512, 4096, (7, 7), (7, 7), (1, 1), (0, 0), (1, 1))
     )
+
+
+def test_parts_of_a_chunk_do_not_meet():
+    """Whatever the order in which workers unfold them."""
+    geo = Geometry(2, 256, 64, (8, 8), (3, 3), (1, 1), (1, 1), (1, 1))
+    a, ops = Arrays(geo, np.float32), CpuOps(exact=True)
+    before = threads.count()
+    found = set()
+    for number in [1, *[2] * 100]:
+        threads.set_count(number)
+        ops.convolution_forward(a.x, a.w, a.b, a.y, geo)
+        found.add(a.y.tobytes())
+    threads.set_count(before)
+    assert len(found) == 1

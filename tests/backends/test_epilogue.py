@@ -125,6 +125,28 @@ def test_what_is_added_may_lie_where_the_outputs_come_to_lie(
     assert ops.adds_to_convolution()
 
 
+@pytest.mark.parametrize("after", ["nothing", "all"])
+@pytest.mark.parametrize("case", GEOMETRIES)
+@pytest.mark.parametrize(
+    ("ops", "dtype"), [(CpuOps(), "float32"), (NumpyOps(), "float64")]
+)
+def test_outputs_may_be_some_channels_of_a_larger_array(case, after, ops, dtype, way):
+    """Those of others stay as they are."""
+    geo = GEOMETRIES[case]
+    if not ops.parts_convolution(geo, dtype):
+        assert case in ("groups", "few filters", "depthwise", "volume")
+        return
+    a = Arrays(geo, dtype)
+    epilogue = EPILOGUES[after](a)
+    ops.convolution_forward(a.x, a.w, a.b, a.y, geo, epilogue)
+    whole = np.full((geo.batch, geo.filters + 7, *geo.output), 5, dtype)
+    part = whole[:, 3 : 3 + geo.filters]
+    ops.convolution_forward(a.x, a.w, a.b, part, geo, epilogue)
+    np.testing.assert_array_equal(bits(part), bits(a.y))
+    assert (whole[:, :3] == 5).all()
+    assert (whole[:, 3 + geo.filters :] == 5).all()
+
+
 @pytest.mark.parametrize("placed", [False, True])
 @pytest.mark.parametrize("after", ["nothing", "relu", "all"])
 @pytest.mark.parametrize("size", [(22, 18), (23, 18), (22, 19)])

@@ -80,10 +80,12 @@ def _add_layer(draw, text: Text) -> None:
     earlier = draw(st.integers(0, 3)) == 0
     at = draw(st.integers(0, len(text.ends) - 1)) if earlier else -1
     blob, halved = text.ends[at]
-    kinds = ["block", "block", "same", "same", "pool", "join", "residual"]
+    kinds = ["block", "block", "same", "same", "pool", "join", "residual", "concat"]
     kind = draw(st.sampled_from(kinds))
     if kind == "residual":
         _add_residual(draw, text, blob, halved)
+    elif kind == "concat":
+        _add_concat(draw, text, blob, halved)
     elif kind == "block":
         _add_block(draw, text, blob, halved)
     elif kind == "pool" and halved < 2:
@@ -119,6 +121,16 @@ def _add_residual(draw, text: Text, blob: str, halved: int) -> None:
     text.ends.append((text.add("Eltwise", bottoms, ""), halved))
     if draw(st.booleans()):
         _add_same(draw, text, "ReLU", *text.ends[-1])
+
+
+def _add_concat(draw, text: Text, blob: str, halved: int) -> None:
+    """Blocks and another blob side by side, and the channels brought back to 8."""
+    for _ in range(draw(st.integers(1, 2))):
+        _add_block(draw, text, blob, halved, pools=False)
+    others = [b for b, h in text.ends if h == halved]
+    bottoms = [text.ends[-1][0], *draw(st.lists(st.sampled_from(others), max_size=3))]
+    whole = text.add("Concat", draw(st.permutations(bottoms)), "")
+    text.ends.append((text.add("Convolution", [whole], POINTWISE), halved))
 
 
 def _add_join(draw, text: Text, blob: str, halved: int) -> None:

@@ -13,7 +13,8 @@ from netspec.backends.base import ConvolutionGeometry, Epilogue, PoolingGeometry
 from netspec.backends.cpu import depthwise, direct, winograd
 from netspec.backends.cpu.channels import channel_sums
 from netspec.backends.cpu.epilogue import finish
-from netspec.backends.cpu.frame import AXES, plain
+from netspec.backends.cpu.frame import AXES, plain, with_neighbours
+from netspec.backends.cpu.vectors import ROWS
 from netspec.backends.reference.convolution import ConvolutionOps
 
 Array = Any
@@ -44,13 +45,14 @@ class CpuConvolutionOps(ConvolutionOps):
     ) -> None:
         """See :meth:`ConvolutionOps.convolution_forward`."""
         added = [] if after is None or after.other is None else [after.other]
-        if not _compiled(geo, x, w, y, *added):
+        whole = with_neighbours(y)
+        if not _compiled(geo, x, w, whole, *added):
             super().convolution_forward(x, w, b, y, geo, after)
             return
         # Also where a batch has become so small that it would not be chosen any more.
         pools = after is not None and after.pool
         algorithm = winograd if pools else self._choose(winograd.suits_forward, geo)
-        algorithm.forward(x, w, y, geo, finish(geo.filters, b, after, y))
+        algorithm.forward(x, w, whole, geo, finish(geo.filters, b, after, y))
 
     def pools_convolution(
         self,
@@ -68,6 +70,13 @@ class CpuConvolutionOps(ConvolutionOps):
             and dtype == "float32"
             and self._choose(winograd.suits, geo) is winograd
         )
+
+    def parts_convolution(self, geo: ConvolutionGeometry, dtype: str) -> bool:
+        """See :meth:`ConvolutionOps.parts_convolution`: of products of one group, and
+        some filters."""
+        if dtype != "float32":
+            return super().parts_convolution(geo, dtype)
+        return geo.group == 1 and geo.filters >= ROWS and _products(geo) > SLIVER
 
     def convolution_backward_data(
         self, dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry

@@ -77,10 +77,24 @@ def image(x: Array, geo: ConvolutionGeometry) -> Array:
     return x.reshape(geo.batch, geo.group, each, *lifted(axes))
 
 
+def with_neighbours(y: Array) -> Array:
+    """Outputs (N, K, out...) that are some of the channels of a larger array: with as
+    many channels as that has.
+
+    What follows in each image is another's, and behind the last image nobody's.
+    """
+    if y.flags.c_contiguous:
+        return y
+    channels = y.strides[0] // y.strides[1]
+    shape = (len(y), channels, *y.shape[2:])
+    return np.lib.stride_tricks.as_strided(y, shape, y.strides)
+
+
 def planes(y: Array, geo: ConvolutionGeometry) -> Array:
-    """y as (N, G, K / G, D, H, W)."""
-    each = geo.filters // geo.group
-    return y.reshape(geo.batch, geo.group, each, *lifted(_output(geo)))
+    """y as (N, G, K / G, D, H, W), or with neighbours in the third axis."""
+    axes = lifted(_output(geo))
+    each = y.size // (geo.batch * geo.group * count(axes))
+    return y.reshape(geo.batch, geo.group, each, *axes)
 
 
 def weights(w: Array, geo: ConvolutionGeometry) -> Array:
@@ -89,8 +103,8 @@ def weights(w: Array, geo: ConvolutionGeometry) -> Array:
 
 
 def positions(y: Array, geo: ConvolutionGeometry) -> Array:
-    """y as (N, G, K / G, output positions)."""
-    each = geo.filters // geo.group
+    """y as (N, G, K / G, output positions), or with neighbours in the third axis."""
+    each = y.size // (geo.batch * geo.group * count(geo.output))
     return y.reshape(geo.batch, geo.group, each, count(geo.output))
 
 

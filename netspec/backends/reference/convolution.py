@@ -74,6 +74,10 @@ class ConvolutionOps:
         """Whether a convolution may be asked to add an array as well."""
         return True
 
+    def parts_convolution(self, geo: ConvolutionGeometry, dtype: str) -> bool:
+        """Whether y may be some of the channels of a larger array."""
+        return True
+
     def _finish(self, y: Array, after: Epilogue) -> None:
         """Normalise and scale y (N, K, ...), add to it, and rectify it."""
         ops: Any = self

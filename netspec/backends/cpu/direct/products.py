@@ -56,7 +56,7 @@ def convolve(
     """y = w * x, finished.
 
     x (N, G, C, D, H, W), w (G, K, taps) or if *turned* (G, taps, K), and
-    y (N, G, K, positions).
+    y (N, G, K, positions), or with neighbours in the third axis.
     """
     large = w.shape[1] * w.shape[2] >= LARGE_WEIGHTS
     run = _by_chunk if large else _by_piece
@@ -71,7 +71,7 @@ def _by_piece(
     geo: ConvolutionGeometry,
     turned: bool,
 ) -> None:
-    stretch, filters = cut(geo).stretch, y.shape[2]
+    stretch, filters = cut(geo).stretch, w.shape[2 if turned else 1]
     pieces = -(-geo.batch * count(geo.output) // stretch)
     block, size = block_size(filters), geo.taps * (stretch + WIDTH)
     room = size + geo.taps * _up(filters, WIDTH) + block * LANES
@@ -109,12 +109,12 @@ def _by_chunk(
     geo: ConvolutionGeometry,
     turned: bool,
 ) -> None:
-    positions = geo.batch * count(geo.output)
+    positions, filters = geo.batch * count(geo.output), w.shape[2 if turned else 1]
     most = min(CHUNK, max(LANES, CHUNK_VALUES // geo.taps // LANES * LANES))
     most = min(most, -(-positions // LANES) * LANES)
-    layout = _layout(geo, most)
-    block = block_size(y.shape[2])
-    columns = buffer("columns", geo.taps * (most + WIDTH))
+    layout = _layout(geo, most + WIDTH)  # a spare vector behind each part: see `_begin`
+    block = block_size(filters)
+    columns = buffer("columns", geo.taps * (most + 2 * WIDTH))
     f, channels = frame(geo), x.shape[2]
     some = min(channels, -(-CHUNK_TAPS // count(geo.kernel)))
     stage = stage_size(geo, some, most)
@@ -128,7 +128,7 @@ def _by_chunk(
                 y.shape[3], some, f, workspace=stage, work=_moved(geo, last - first),
             )  # fmt: skip
             share(
-                _filters, parts * -(-y.shape[2] // block), x, w, g, columns, layout, y,
+                _filters, parts * -(-filters // block), x, w, g, columns, layout, y,
                 finish, geo.taps, turned, ends, block, f,
                 workspace=block * (LANES + geo.taps),
             )  # fmt: skip
@@ -152,7 +152,7 @@ def _pieces(  # type: ignore[no-untyped-def]
     block, f,
 ):  # fmt: skip
     """One task is one stretch of one group."""
-    filters, positions = y.shape[2:]
+    filters, positions = w.shape[2] if turned else w.shape[1], y.shape[3]
     columns = workspace.ctypes.data
     rows = address(workspace, size)
     packed = rows + block * LANES * FLOAT_BYTES
@@ -181,7 +181,7 @@ def _pieces(  # type: ignore[no-untyped-def]
                 args = low, some, rows, j, min(last, j + LANES)
                 start = packed + low * taps * FLOAT_BYTES
                 weights = start, 1, WIDTH, some, start
-                _outputs(weights, taps, g, panel, y, finish, args, after)
+                _outputs(weights, taps, g, panel, y, finish, args, (after, filters))
         task = claim(counter)
 
 
@@ -190,13 +190,13 @@ def _unfold(  # type: ignore[no-untyped-def]
     counter, tasks, workspace, x, g, columns, layout, ends, positions, some, f
 ):
     """One task is some channels of a part of a chunk."""
-    where = columns.ctypes.data, layout, ends[0]
     stage, pieces = workspace.ctypes.data, (x.shape[2] + some - 1) // some
     task = claim(counter)
     while task < tasks:
         part, piece = divmod(task, pieces)
         low, (first, last) = piece * some, _part(ends, part)
         part_of = low, min(x.shape[2], low + some)
+        where = _begin(columns, layout, ends, part)
         _load(x, g, part_of, where, first, last, positions, f, stage)
         task = claim(counter)
 
@@ -207,8 +207,8 @@ def _filters(  # type: ignore[no-untyped-def]
     block, f,
 ):  # fmt: skip
     """One task is some filters of a part of a chunk."""
-    rows, where = workspace.ctypes.data, (columns.ctypes.data, layout, ends[0])
-    packed, filters = address(workspace, block * LANES), y.shape[2]
+    rows, packed = workspace.ctypes.data, address(workspace, block * LANES)
+    filters = w.shape[2] if turned else w.shape[1]
     blocks = (filters + block - 1) // block
     task = claim(counter)
     while task < tasks:
@@ -216,10 +216,11 @@ def _filters(  # type: ignore[no-untyped-def]
         some = min(block, filters - low)
         weights = _near(w, g, low, some, taps, turned, packed)
         first, last = _part(ends, part)
+        where = _begin(columns, layout, ends, part)
         for j in range(first, last, LANES):
             panel = _panel(x, g, where, j, y.shape[3], f)
             args = low, some, rows, j, min(last, j + LANES)
-            _outputs(weights, taps, g, panel, y, finish, args, NOWHERE)
+            _outputs(weights, taps, g, panel, y, finish, args, (NOWHERE, filters))
         task = claim(counter)
 
 
@@ -243,6 +244,19 @@ def _part(ends, part):  # type: ignore[no-untyped-def]
     """The first position of a part and the one after its last."""
     first, middle, last = ends
     return (first, middle) if part == 0 else (middle, last)
+
+
+@njit(inline="always")
+def _begin(columns, layout, ends, part):  # type: ignore[no-untyped-def]
+    """Where the columns of a part begin: whole vectors are unfolded, and what is behind
+    the last position of a part is not yet the next part, which another worker unfolds
+    meanwhile.
+
+    Returns:
+        The address, the layout and the first position.
+    """
+    before = part * ((ends[1] - ends[0]) * layout[1] + WIDTH)
+    return address(columns, before), layout, _part(ends, part)[0]
 
 
 @njit(inline="always")
@@ -286,7 +300,8 @@ def _outputs(weights, taps, g, panel, y, finish, args, after):  # type: ignore[n
 
     *weights* are as :func:`_near` has them; *panel* has the columns; *args* are the
     first filter and how many, the address of room for sums, the first position and the
-    last; *after* is the address of the next panel, to be fetched meanwhile, or NOWHERE.
+    last; *after* is the address of the next panel, to be fetched meanwhile, or NOWHERE,
+    and how many filters there are.
     """
     (start, row, step, whole, rest), (low, filters, rows, first, last) = weights, args
     for tap in range(0, taps, DEPTH):
@@ -317,7 +332,7 @@ def _tile(left, g, place, panel, out, y, finish, after):  # type: ignore[no-unty
     columns = right + tap * step * FLOAT_BYTES
     depth = min(DEPTH, taps - tap)
     product = columns, step, out, LANES, depth, tap > 0
-    ahead = meanwhile(k // ROWS, y.shape[2], tap, depth, step, after)
+    ahead = meanwhile(k // ROWS, after[1], tap, depth, step, after[0])
     args = (*left, *product, *ahead)
     if at + lanes <= y.shape[3] and tap + depth == taps:
         terms = address(finish.terms, (g * y.shape[2] + k) * TERMS)

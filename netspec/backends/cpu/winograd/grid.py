@@ -176,13 +176,13 @@ def store_block(block, pitch, size, plane, row, column, tiles):  # type: ignore[
 
 
 @njit(inline="always")
-def complete_block(block, pitch, plane, row, column, tiles, finish):  # type: ignore[no-untyped-def]
+def complete_block(block, pitch, plane, row, column, tiles, other, floor):  # type: ignore[no-untyped-def]
     """The same for tiles of TILE pixels, to which something is added."""
     top, left = TILE * row, TILE * column
     columns = min(TILE * tiles, plane.shape[1] - left)
     for r in range(min(TILE, plane.shape[0] - top)):
         source, target = block + r * pitch * FLOAT_BYTES, address(plane[top + r], left)
-        complete_line((source, target, columns, finish.other, finish.floor))
+        complete_line((source, target, columns, other, floor))
 
 
 @njit(inline="always")

@@ -282,7 +282,8 @@ def _finish(m, y, finish, first, some, low, filters, g):  # type: ignore[no-unty
             placed = finish.places.size > 0
             ending = finish.scaled, floor, finish.pool, placed
             outputs_by_tile((products, stride, vectors, terms, *ending, block))
-            _store(block, y, finish, (first + p) * LANES, number, g)
+            ending = finish.pool, finish.adds, finish.other, finish.floor
+            _store(block, y, finish.places, (first + p) * LANES, number, ending, g)
 
 
 @njit(inline="always")
@@ -293,18 +294,21 @@ def _rooms(filters, some):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _store(block, y, finish, start, k, g):  # type: ignore[no-untyped-def]
-    """The pixels of the panel from tile *start* on, to their images."""
-    size = TILE // 2 if finish.pool else TILE
-    places = finish.places
+def _store(block, y, places, start, k, ending, g):  # type: ignore[no-untyped-def]
+    """The pixels of the panel from tile *start* on, to their images.
+
+    *ending* is *pool*, *adds*, *other* and *floor* of what finishes them.
+    """
+    pool, adds, other, floor = ending
+    size = TILE // 2 if pool else TILE
     stop = min(g.tiles, start + LANES)
     tile = start
     while tile < stop:
         n, row, column = place(tile, g)
         side = min(g.wide - column, stop - tile)
         pixels = block + size * (tile - start) * FLOAT_BYTES
-        if finish.adds:
-            complete_block(pixels, STRIP, y[n, k], row, column, side, finish)
+        if adds:
+            complete_block(pixels, STRIP, y[n, k], row, column, side, other, floor)
         else:
             store_block(pixels, STRIP, size, y[n, k], row, column, side)
         if places.size > 0:

@@ -81,6 +81,10 @@ class CudaConvolutionOps(ConvolutionOps):
         """No: what is added to a convolution is added in a pass of its own."""
         return False
 
+    def parts_convolution(self, geo: ConvolutionGeometry, dtype: str) -> bool:
+        """No: kernels store images one after the other."""
+        return False
+
     def convolution_backward_data(
         self, dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry
     ) -> None:
