@@ -3,8 +3,8 @@
     python contenders.py NAME WORK MODEL_FOLDER BATCH
 
 Speaks lines of JSON: after ``{"ready": ...}`` every line read from standard input is
-one round, answered by ``{"seconds": ..., "peak_mb": ...}``: the median of as many runs as
-a turn has time for, lest a quick work be measured as the machine wakes up for it.
+one round, answered by ``{"seconds": ..., "peak_mb": ...}``: the median of as many runs
+as a turn has time for, lest a quick work be measured as the machine wakes up for it.
 """
 
 from __future__ import annotations
