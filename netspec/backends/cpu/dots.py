@@ -32,6 +32,7 @@ SIDE = 4  # sums of SIDE × SIDE pairs of rows are in registers at once
 ROWS = 2 * SIDE  # rows of weights that are read at once
 GROUP = 4 * ROWS  # of one task
 STEPS = 16  # vectors of a row that meet the whole batch before the next do
+AHEAD = STEPS * WIDTH  # values that a row is fetched ahead of its sums
 HELD = 1 << 18  # values of the batch that stay in the second cache
 
 _ADDRESS, _COUNT = types.uintp, types.intp
@@ -174,6 +175,8 @@ def _tile(
     with emit.loop(steps) as vector:
         number = emit.add(first, vector)
         at = emit.mul(number, WIDTH)
+        for row in right:
+            emit.prefetch(row, emit.add(at, AHEAD))
         values = [load(row, at) for row in right]
         for i in range(SIDE):
             factor = emit.load(left, emit.add(emit.mul(number, step), i * WIDTH))
