@@ -58,22 +58,10 @@ def multiply(emit: Emitter, *args: Value) -> None:
     _store(emit, _sums(emit, VECTORS, *args), *args[5:7])
 
 
-@emitted(*_PRODUCT)
-def multiply_half(emit: Emitter, *args: Value) -> None:
-    """The same for the first WIDTH of the LANES, with the same sums."""
-    _store(emit, _sums(emit, 1, *args), *args[5:7])
-
-
 @emitted(
-    _ADDRESS,
-    *[_COUNT] * 2,
-    _ADDRESS,
-    *[_COUNT] * 2,
-    _ADDRESS,
-    *[_COUNT] * 3,
-    types.boolean,
-    apart=True,
-)
+    _ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _ADDRESS, *[_COUNT] * 3,
+    types.boolean, apart=True,
+)  # fmt: skip
 def multiply_column(
     emit: Emitter,
     a: Value,
@@ -128,7 +116,7 @@ def multiply_meanwhile(emit: Emitter, *args: Value) -> None:
 
 @emitted(*_PRODUCT, *_MEANWHILE, apart=True)
 def multiply_half_meanwhile(emit: Emitter, *args: Value) -> None:
-    """The same for the first WIDTH of the LANES."""
+    """The same for the first WIDTH of the LANES, with the same sums."""
     _store(emit, _sums(emit, 1, *args), *args[5:7])
 
 
