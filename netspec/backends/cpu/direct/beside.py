@@ -14,7 +14,7 @@ from numba import types
 from netspec.backends.cpu import lanes
 from netspec.backends.cpu.direct.weight_cut import Box
 from netspec.backends.cpu.finishing import completed, scaled_sums
-from netspec.backends.cpu.lines import address, clear, copy, span
+from netspec.backends.cpu.lines import address, clear, copy, pad_rows, span
 from netspec.backends.cpu.vectors import (
     FLOAT_BYTES,
     WIDTH,
@@ -99,39 +99,16 @@ def _stack(image, where, first, channels, target, strip, box, f):  # type: ignor
             out = strip + i * pitch * FLOAT_BYTES
             if not (0 <= row[0] < image.shape[1] and 0 <= row[1] < image.shape[2]):
                 clear((out, width))
+            elif apart == 1:
+                source = address(image[channel, row[0], row[1]], left)
+                pad_rows((source, 0, out, 0, 1, low, high, width))
             else:
                 source = address(image[channel, row[0], row[1]], left + low * apart)
-                if apart == 1:
-                    lay((source, out, low, high, width))
-                else:
-                    clear((out, low))
-                    copy((source, apart, out + low * FLOAT_BYTES, high - low))
-                    clear((out + high * FLOAT_BYTES, width - high))
+                clear((out, low))
+                copy((source, apart, out + low * FLOAT_BYTES, high - low))
+                clear((out + high * FLOAT_BYTES, width - high))
         out = target + c * FLOAT_BYTES
         beside((strip, pitch, some, out, channels, width))
-
-
-@emitted(_ADDRESS, _ADDRESS, _COUNT, _COUNT, _COUNT, apart=True)
-def lay(
-    emit: Emitter, source: Value, target: Value, low: Value, high: Value, width: Value
-) -> None:
-    """Fill *width* values, and less than WIDTH beyond them: those from *low* to *high*
-    with what is at *source*, the others with 0."""
-    with emit.loop(emit.divide(emit.add(low, WIDTH - 1), WIDTH)) as block:
-        emit.store(target, emit.mul(block, WIDTH), emit.zero())
-    some = emit.sub(high, low)
-    whole = emit.divide(some, WIDTH)
-    with emit.loop(whole) as block:
-        at = emit.mul(block, WIDTH)
-        emit.store(target, emit.add(low, at), emit.load(source, at))
-    at = emit.mul(whole, WIDTH)
-    begin = emit.add(low, at)
-    left = emit.divide(emit.add(emit.sub(width, begin), WIDTH - 1), WIDTH)
-    with emit.loop(left) as block:
-        beyond = emit.add(at, emit.mul(block, WIDTH))
-        mask = lanes.inside(emit, beyond, some)
-        rest = lanes.load(emit, mask, source, beyond, 0.0)
-        emit.store(target, emit.add(low, beyond), rest)
 
 
 @emitted(_ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)

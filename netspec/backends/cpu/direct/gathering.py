@@ -8,12 +8,12 @@ from a copy with margins, and never unfolded.  ``phases`` says how the work is d
 from __future__ import annotations
 
 from netspec.backends.base import ConvolutionGeometry
-from netspec.backends.cpu.direct.beside import apart_finished, beside, lay
+from netspec.backends.cpu.direct.beside import apart_finished, beside
 from netspec.backends.cpu.direct.phases import Phases, of_inputs, of_outputs
 from netspec.backends.cpu.direct.tile import VECTORS, add_products
 from netspec.backends.cpu.epilogue import TERMS, Finish, finish
 from netspec.backends.cpu.frame import Array, image, macs, planes, weights
-from netspec.backends.cpu.lines import address, clear, span
+from netspec.backends.cpu.lines import address, clear, pad_rows, span
 from netspec.backends.cpu.threads import buffer, claim, share
 from netspec.backends.cpu.vectors import FLOAT_BYTES, ROWS, WIDTH
 from netspec.compiled import njit
@@ -175,8 +175,8 @@ def _pack(x, place, target, region):  # type: ignore[no-untyped-def]
                     h = top + region.low_h + r
                     out = target + (at + r * length) * FLOAT_BYTES
                     if 0 <= d < x.shape[3] and 0 <= h < x.shape[4]:
-                        source = address(x[n + i, g, c, d, h], left + low)
-                        lay((source, out, low, high, length))
+                        source = address(x[n + i, g, c, d, h], left)
+                        pad_rows((source, 0, out, 0, 1, low, high, length))
                     else:
                         clear((out, length))
     every = region.planes * plane
@@ -198,9 +198,8 @@ def _sum_panel(met, w, first, channels, place, windows, out, chunk, region):  # 
         if taps > 1:
             right = address(w[g], (first * sources + low * lanes) * taps)
         else:
-            for k in range(now):
-                source, row = address(w[g, low + k], first), k * lanes * FLOAT_BYTES
-                lay((source, chunk + row, 0, channels, lanes))
+            source, wide = address(w[g, low], first), w.shape[2]
+            pad_rows((source, wide, chunk, lanes, now, 0, channels, lanes))
         for i in range(images):
             left = start + (i * image + low * step) * FLOAT_BYTES
             target = out + i * lines * columns * lanes * FLOAT_BYTES
