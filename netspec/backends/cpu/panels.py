@@ -1,12 +1,14 @@
 """The matrix product of panels, the heart of convolution, in vector instructions.
 
 A panel is a few rows or columns of a matrix, stored so that what one step of the sum
-needs lies side by side: LANES values of the right matrix, and best ROWS of the left
-one, of which a row may also lie elsewhere.  Every
+needs lies side by side: LANES values of the right matrix, or up to WIDEST vectors, and
+best ROWS of the left one, of which a row may also lie elsewhere.  Every
 element is summed in the order of the inner index, whatever the machine's vectors.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numba import types
@@ -26,6 +28,7 @@ from netspec.backends.cpu.vectors import (
 from netspec.compiled import njit
 
 VECTORS = 2  # that LANES fill
+WIDEST = 3  # vectors of columns at most; ROWS times as many sums still fit registers
 MATRICES = 6  # whose columns are multiplied at once
 NOWHERE = np.uintp(0)  # address of what need not be fetched
 NEVER = 62  # a shift after which no time is left
@@ -120,36 +123,55 @@ def multiply_half_meanwhile(emit: Emitter, *args: Value) -> None:
     _store(emit, _sums(emit, 1, *args), *args[5:7])
 
 
-@emitted(*_PRODUCT, *_MEANWHILE, *_FINISH, apart=True)
-def multiply_finished(emit: Emitter, *args: Value) -> None:
-    """a b, or c + a b, finished: as outputs of ROWS filters, not written to c.
+@emitted(*_PRODUCT, *_MEANWHILE, types.boolean, *_FINISH, apart=True)
+def multiply_outputs(emit: Emitter, *args: Value) -> None:
+    """a b, or c + a b, of WIDEST vectors: to c, or finished as outputs of ROWS filters.
 
-    Called with one tuple of: what :func:`multiply_meanwhile` takes; the address of the
+    Called with one tuple of: what :func:`multiply_meanwhile` takes; whether the sums
+    are finished, and not written to c; the address of the
     outputs and their values from one filter to the next; how many of the filters,
-    and of the LANES, there are; the filters' terms,
+    and of the columns, there are; the filters' terms,
     and *scaled*, *adds*, *other* and *floor* of
     :class:`~netspec.backends.cpu.epilogue.Finish`.
     """
-    _finished(emit, VECTORS, args)
+    _outputs(emit, WIDEST, args)
 
 
-@emitted(*_PRODUCT, *_MEANWHILE, *_FINISH, apart=True)
-def multiply_half_finished(emit: Emitter, *args: Value) -> None:
-    """The same for the first WIDTH of the LANES."""
-    _finished(emit, 1, args)
+@emitted(*_PRODUCT, *_MEANWHILE, types.boolean, *_FINISH, apart=True)
+def multiply_two_outputs(emit: Emitter, *args: Value) -> None:
+    """The same for two vectors."""
+    _outputs(emit, 2, args)
 
 
-def _finished(emit: Emitter, vectors: int, args: tuple[Value, ...]) -> None:
+@emitted(*_PRODUCT, *_MEANWHILE, types.boolean, *_FINISH, apart=True)
+def multiply_one_output(emit: Emitter, *args: Value) -> None:
+    """The same for one vector."""
+    _outputs(emit, 1, args)
+
+
+def _outputs(emit: Emitter, vectors: int, args: tuple[Value, ...]) -> None:
     taken = len(_PRODUCT) + len(_MEANWHILE)
-    product, (y, y_step, *last) = args[:taken], args[taken:]
-    adds, other = last[-3:-1]
-    cells = [(i, j * WIDTH) for i in range(ROWS) for j in range(vectors)]
-    for i, j in cells:  # the lines come while the sums are made
-        emit.prefetch(y, emit.add(emit.mul(y_step, i), j), write=True)
-    with emit.builder.if_then(adds):
-        for i, j in cells:
-            emit.prefetch(emit.add(y, other), emit.add(emit.mul(y_step, i), j))
-    _finish(emit, _sums(emit, vectors, *product), y, y_step, *last)
+    product, (is_last, y, y_step, *last) = args[:taken], args[taken:]
+    build, (adds, other) = emit.builder, last[-3:-1]
+    rows = build.select(adds, emit.index(2 * ROWS), emit.index(ROWS))
+    rows = build.select(is_last, rows, emit.index(0))
+
+    def fetch(time: Value) -> None:
+        """A row of the outputs, or of what is added to them, at the first times."""
+        with build.if_then(build.icmp_unsigned("<", time, rows)):
+            is_own = build.icmp_unsigned("<", time, emit.index(ROWS))
+            start = build.select(is_own, y, emit.add(y, other))
+            row = build.and_(time, emit.index(ROWS - 1))
+            for j in range(vectors):
+                at = emit.add(emit.mul(row, y_step), j * WIDTH)
+                emit.prefetch(start, at, write=True)
+
+    sums = _sums(emit, vectors, *product, also=fetch)
+    with emit.builder.if_else(is_last) as (finished, unfinished):
+        with finished:
+            _finish(emit, sums, y, y_step, *last)
+        with unfinished:
+            _store(emit, sums, *product[5:7])
 
 
 def _sums(
@@ -165,8 +187,9 @@ def _sums(
     inner: Value,
     add: Value,
     *meanwhile: Value,
+    also: Callable[[Value], None] | None = None,
 ) -> list[list[Vector]]:
-    """The vectors of each of ROWS rows."""
+    """The vectors of each of ROWS rows; *also* emits what else is done meanwhile."""
     columns = range(vectors)
     sums = [[emit.register(emit.zero()) for _ in columns] for _ in range(ROWS)]
     with emit.builder.if_then(add):
@@ -187,7 +210,9 @@ def _sums(
     if meanwhile:
         fours = emit.divide(inner, STEPS)
         with emit.loop(fours) as four:
-            _fetch(emit, four, *meanwhile)
+            _fetch(emit, max(vectors, VECTORS), four, *meanwhile)
+            if also:
+                also(four)
             for p in range(STEPS):
                 step(emit.add(emit.mul(four, STEPS), p))
         done = emit.mul(fours, STEPS)
@@ -197,16 +222,22 @@ def _sums(
 
 
 def _fetch(
-    emit: Emitter, time: Value, start: Value, near: Value, far: Value, shift: Value
+    emit: Emitter,
+    lines: int,
+    time: Value,
+    start: Value,
+    near: Value,
+    far: Value,
+    shift: Value,
 ) -> None:
-    """Fetch two lines, at some of the times."""
+    """Fetch some lines, at some of the times."""
     build = emit.builder
     unit = build.lshr(time, shift)
     is_due = build.icmp_unsigned("==", build.shl(unit, shift), time)
     with build.if_then(is_due):
         row = emit.mul(build.and_(unit, emit.index(ROWS - 1)), near)
         at = emit.add(row, emit.mul(emit.divide(unit, ROWS), far))
-        for line in range(2):
+        for line in range(lines):
             emit.prefetch(start, emit.add(at, line * LINE))
 
 

@@ -22,25 +22,25 @@ from netspec.backends.cpu.frame import Array, frame, macs
 from netspec.backends.cpu.lines import address
 from netspec.backends.cpu.panels import (
     NOWHERE,
+    WIDEST,
     meanwhile,
-    multiply_finished,
-    multiply_half_finished,
-    multiply_half_meanwhile,
-    multiply_meanwhile,
+    multiply_one_output,
+    multiply_outputs,
+    multiply_two_outputs,
 )
 from netspec.backends.cpu.threads import buffer, claim, share
 from netspec.backends.cpu.unfold import stage_size
-from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, ROWS, WIDTH
+from netspec.backends.cpu.vectors import FLOAT_BYTES, ROWS, WIDTH
 from netspec.compiled import njit
 from netspec.shapes import count
 
+PANEL = WIDEST * WIDTH  # positions of a panel, at most
 DEPTH = 128  # rows of columns multiplied at once: a panel of them fits the first cache
-BLOCK = 64  # filters whose outputs a worker holds at once, at most
+BLOCK = 128  # filters whose outputs a worker holds at once, at most
 # Values of a group's weights from which on filters are shared.
 LARGE_WEIGHTS = (1 << 17) + 1
 CHUNK_VALUES = 1 << 21  # of a chunk's columns: the cache that cores share
-CHUNK = 16 * LANES  # positions of a chunk, at most
-CROWDED = 128  # rows a multiple of this apart fall into few sets of the first cache
+CHUNK = 10 * WIDEST  # vectors of positions of a chunk, at most
 PARTED = 8  # vectors of positions from which on a chunk is two parts
 CHUNK_TAPS = 128  # taps that one task unfolds, about
 
@@ -71,25 +71,18 @@ def _by_piece(
     geo: ConvolutionGeometry,
     turned: bool,
 ) -> None:
-    stretch, filters = cut(geo).stretch, w.shape[2 if turned else 1]
-    pieces = -(-geo.batch * count(geo.output) // stretch)
-    block, size = block_size(filters), geo.taps * (stretch + WIDTH)
-    room = size + geo.taps * _up(filters, WIDTH) + block * LANES
-    room += stage_size(geo, geo.channels // geo.group, stretch)
+    pieces, filters = cut(geo).pieces, w.shape[2 if turned else 1]
+    vectors = -(-geo.batch * count(geo.output) // WIDTH)
+    most = -(-vectors // pieces) * WIDTH
+    # A spare vector, lest rows of lines fall into the same set of the cache.
+    pitch = PANEL if frame(geo).pointwise else most + WIDTH
+    block, size = block_size(filters), geo.taps * pitch
+    room = size + geo.taps * _up(filters, WIDTH) + block * PANEL
+    room += stage_size(geo, geo.channels // geo.group, most)
     share(
-        _pieces, geo.group * pieces, x, w, y, finish, geo.taps, turned, stretch, size,
-        _layout(geo, stretch), block, frame(geo), workspace=room, work=macs(geo),
+        _pieces, geo.group * pieces, x, w, y, finish, geo.taps, turned, pieces, pitch,
+        block, frame(geo), workspace=room, work=macs(geo),
     )  # fmt: skip
-
-
-def _layout(geo: ConvolutionGeometry, positions: int) -> tuple[int, int]:
-    """How far apart are the columns of two taps and, of so many, of two positions.
-
-    Panels of one tap follow each other: to their columns that is the nearest.  Others
-    are unfolded line by line; a spare vector, lest their rows fall into the same set of
-    the cache.
-    """
-    return (LANES, geo.taps) if frame(geo).pointwise else (positions + WIDTH, 1)
 
 
 def block_size(filters: int) -> int:
@@ -110,8 +103,9 @@ def _by_chunk(
     turned: bool,
 ) -> None:
     positions, filters = geo.batch * count(geo.output), w.shape[2 if turned else 1]
-    most = min(CHUNK, max(LANES, CHUNK_VALUES // geo.taps // LANES * LANES))
-    most = min(most, -(-positions // LANES) * LANES)
+    vectors = -(-positions // WIDTH)
+    chunks = -(-vectors // min(CHUNK, max(WIDEST, CHUNK_VALUES // geo.taps // WIDTH)))
+    most = -(-vectors // chunks) * WIDTH
     layout = _layout(geo, most + WIDTH)  # a spare vector behind each part: see `_begin`
     block = block_size(filters)
     columns = buffer("columns", geo.taps * (most + 2 * WIDTH))
@@ -119,69 +113,96 @@ def _by_chunk(
     some = min(channels, -(-CHUNK_TAPS // count(geo.kernel)))
     stage = stage_size(geo, some, most)
     for g in range(geo.group):
-        for first in range(0, positions, most):
-            last = min(positions, first + most)
+        for chunk in range(chunks):
+            first, last = piece_of(chunk, chunks, positions)
             ends = first, _middle(first, last), last
             parts = 1 if ends[1] == last else 2
             share(
                 _unfold, parts * -(-channels // some), x, g, columns, layout, ends,
-                y.shape[3], some, f, workspace=stage, work=_moved(geo, last - first),
+                y.shape[3], some, f, workspace=stage, work=geo.taps * (last - first),
             )  # fmt: skip
             share(
                 _filters, parts * -(-filters // block), x, w, g, columns, layout, y,
                 finish, geo.taps, turned, ends, block, f,
-                workspace=block * (LANES + geo.taps),
+                workspace=block * (PANEL + geo.taps),
             )  # fmt: skip
+
+
+def _layout(geo: ConvolutionGeometry, positions: int) -> tuple[int, int]:
+    """How far apart are the columns of two taps and, of so many, of two positions.
+
+    Panels of one tap follow each other, as far apart as they are wide (0): to their
+    columns that is the nearest.  Others are unfolded line by line; a spare vector, lest
+    their rows fall into the same set of the cache.
+    """
+    return (0, geo.taps) if frame(geo).pointwise else (positions + WIDTH, 1)
 
 
 def _middle(first: int, last: int) -> int:
     """Where a chunk is cut in two parts; its end, where it is too small for that."""
     vectors = -(-(last - first) // WIDTH)
-    return first + (vectors + 2) // 4 * LANES if vectors >= PARTED else last
+    half = (vectors + WIDEST) // (2 * WIDEST) * PANEL
+    return first + half if vectors >= PARTED else last
 
 
-def _moved(geo: ConvolutionGeometry, positions: int) -> int:
-    """Values of the columns of a chunk, but for those that are read in the image."""
-    one_image = frame(geo).pointwise and geo.batch == 1
-    return geo.taps * (LANES if one_image else positions)
+@njit(inline="always")
+def piece_of(number, pieces, positions):  # type: ignore[no-untyped-def]
+    """The first position of a piece and the one after its last: all have about as many
+    vectors."""
+    vectors = (positions + WIDTH - 1) // WIDTH
+    first, last = vectors * number // pieces, vectors * (number + 1) // pieces
+    return first * WIDTH, min(positions, last * WIDTH)
 
 
 @njit(nogil=True, cache=True)
 def _pieces(  # type: ignore[no-untyped-def]
-    counter, tasks, workspace, x, w, y, finish, taps, turned, stretch, size, layout,
-    block, f,
-):  # fmt: skip
-    """One task is one stretch of one group."""
+    counter, tasks, workspace, x, w, y, finish, taps, turned, pieces, pitch, block, f
+):
+    """One task is one piece of the positions, of one group.
+
+    Where outputs see their own inputs, these are copied when it is their turn, and to
+    the same place if nobody needs them again; else all of the piece is unfolded.
+    """
     filters, positions = w.shape[2] if turned else w.shape[1], y.shape[3]
-    columns = workspace.ctypes.data
-    rows = address(workspace, size)
-    packed = rows + block * LANES * FLOAT_BYTES
+    columns, rows = workspace.ctypes.data, address(workspace, taps * pitch)
+    packed = rows + block * PANEL * FLOAT_BYTES
     stage = packed + (filters + WIDTH - 1) // WIDTH * WIDTH * taps * FLOAT_BYTES
+    jump = 0 if f.pointwise and filters <= block else 1
     group = -1  # whose weights are packed
-    total = y.shape[0] * positions
-    pieces = (total + stretch - 1) // stretch
-    channels = x.shape[2]
     task = claim(counter)
     while task < tasks:
         g, piece = divmod(task, pieces)
-        first = piece * stretch
-        last = min(total, first + stretch)
+        first, last = piece_of(piece, pieces, y.shape[0] * positions)
         if g != group:
             pack_weights(w, g, 0, filters, taps, turned, packed)
             group = g
-        where = columns, layout, first
-        _load(x, g, (0, channels), where, first, last, positions, f, stage)
-        for j in range(first, last, LANES):
-            panel = _panel(x, g, where, j, positions, f)
-            after = NOWHERE
-            if j + LANES < last and _in_image(j + LANES, positions, f):
-                after = _panel(x, g, where, j + LANES, positions, f)[0]
+        j = first
+        while j < last:
+            end = min(last, j + _wide(j, last))
+            step, start = pitch, columns + (j - first) * FLOAT_BYTES
+            after = NOWHERE, 0, filters
+            if f.pointwise:
+                step, start = _wide(j, last), columns
+                if end < y.shape[0] * positions:
+                    n, at = divmod(end, positions)
+                    after = address(x[n, g, 0, 0, 0], at), positions, filters
             for low in range(0, filters, block):
                 some = min(block, filters - low)
-                args = low, some, rows, j, min(last, j + LANES)
-                start = packed + low * taps * FLOAT_BYTES
-                weights = start, 1, WIDTH, some, start
-                _outputs(weights, taps, g, panel, y, finish, args, (after, filters))
+                args = low, some, rows, j, end
+                left = packed + low * taps * FLOAT_BYTES
+                weights = left, 1, WIDTH, some, left
+                for tap in range(0, taps, DEPTH):
+                    right = start + tap * jump * step * FLOAT_BYTES
+                    if low == 0 and (f.pointwise or j + tap == first):
+                        c, stop = (tap, end) if f.pointwise else (0, last)
+                        deep = min(DEPTH, taps - tap) if f.pointwise else x.shape[2]
+                        load_columns(
+                            x, g, c, c + deep, right, step, j, stop, positions, f, stage
+                        )
+                    depth = tap, taps
+                    _outputs(weights, depth, g, (right, step), y, finish, args, after)
+                _spread(y, g, finish, args)
+            j = end
         task = claim(counter)
 
 
@@ -207,7 +228,7 @@ def _filters(  # type: ignore[no-untyped-def]
     block, f,
 ):  # fmt: skip
     """One task is some filters of a part of a chunk."""
-    rows, packed = workspace.ctypes.data, address(workspace, block * LANES)
+    rows, packed = workspace.ctypes.data, address(workspace, block * PANEL)
     filters = w.shape[2] if turned else w.shape[1]
     blocks = (filters + block - 1) // block
     task = claim(counter)
@@ -217,10 +238,16 @@ def _filters(  # type: ignore[no-untyped-def]
         weights = _near(w, g, low, some, taps, turned, packed)
         first, last = _part(ends, part)
         where = _begin(columns, layout, ends, part)
-        for j in range(first, last, LANES):
-            panel = _panel(x, g, where, j, y.shape[3], f)
-            args = low, some, rows, j, min(last, j + LANES)
-            _outputs(weights, taps, g, panel, y, finish, args, (NOWHERE, filters))
+        j = first
+        while j < last:
+            end = min(last, j + _wide(j, last))
+            panel, after = _columns(where, j, last), (NOWHERE, 0, filters)
+            args = low, some, rows, j, end
+            for tap in range(0, taps, DEPTH):
+                right = panel[0] + tap * panel[1] * FLOAT_BYTES, panel[1]
+                _outputs(weights, (tap, taps), g, right, y, finish, args, after)
+            _spread(y, g, finish, args)
+            j = end
         task = claim(counter)
 
 
@@ -260,61 +287,66 @@ def _begin(columns, layout, ends, part):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _in_image(j, positions, f):  # type: ignore[no-untyped-def]
-    """Whether the panel from position *j* on is read where it lies in the image."""
-    is_apt = f.pointwise and positions % WIDTH == 0 and positions % CROWDED
-    return is_apt and j % positions + LANES <= positions
+def _wide(j, last):  # type: ignore[no-untyped-def]
+    """Positions of the panel that begins at *j*: WIDEST vectors, or two, if none is to
+    be left alone."""
+    vectors = (last - j + WIDTH - 1) // WIDTH
+    return min(vectors, 2 if vectors == 4 else WIDEST) * WIDTH
 
 
 @njit(inline="always")
 def _load(x, g, channels, where, first, last, positions, f, stage):  # type: ignore[no-untyped-def]
-    """Unfold positions *first* to *last* of some channels, but for panels that are read
-    in the image.
+    """Unfold positions *first* to *last* of some channels.
 
     *where* is the address of the columns, their layout and their first position.
     """
-    (columns, (row, apart), origin), (low, high) = where, channels
-    tap = low * f.kernel_d * f.kernel_h * f.kernel_w
-    step = LANES if f.pointwise else last - first
-    for j in range(first, last, step):
-        if not _in_image(j, positions, f):
-            target = columns + ((j - origin) * apart + tap * row) * FLOAT_BYTES
-            end = min(last, j + step)
-            load_columns(x, g, low, high, target, row, j, end, positions, f, stage)
+    low, high = channels
+    tap, j = low * f.kernel_d * f.kernel_h * f.kernel_w, first
+    while j < last:
+        end = min(last, j + _wide(j, last)) if f.pointwise else last
+        begin, row = _columns(where, j, last)
+        target = begin + tap * row * FLOAT_BYTES
+        load_columns(x, g, low, high, target, row, j, end, positions, f, stage)
+        j = end
 
 
 @njit(inline="always")
-def _panel(x, g, where, j, positions, f):  # type: ignore[no-untyped-def]
-    """Where the columns of LANES positions from *j* on are, and their rows' distance;
-    *where* is as for :func:`_load`."""
-    if _in_image(j, positions, f):
-        n, at = divmod(j, positions)
-        return address(x[n, g, 0, 0, 0], at), positions
+def _columns(where, j, last):  # type: ignore[no-untyped-def]
+    """Where the columns of the panel from position *j* on are, and their rows'
+    distance; *where* is as for :func:`_load`."""
     columns, (row, apart), origin = where
-    return columns + (j - origin) * apart * FLOAT_BYTES, row
+    begin = columns + (j - origin) * apart * FLOAT_BYTES
+    return begin, row if row else _wide(j, last)
 
 
 @njit(inline="always")
-def _outputs(weights, taps, g, panel, y, finish, args, after):  # type: ignore[no-untyped-def]
-    """Outputs of some filters at LANES positions or fewer.
+def _outputs(weights, depth, g, panel, y, finish, args, after):  # type: ignore[no-untyped-def]
+    """Add DEPTH taps to outputs of some filters at the positions of one panel.
 
-    *weights* are as :func:`_near` has them; *panel* has the columns; *args* are the
-    first filter and how many, the address of room for sums, the first position and the
-    last; *after* is the address of the next panel, to be fetched meanwhile, or NOWHERE,
-    and how many filters there are.
+    *weights* are as :func:`_near` has them; *depth* is the first tap and how many there
+    are; *panel* has their columns; *args* are the first filter and how many, the
+    address of room for sums, the first position and the last; *after* is the address of
+    the next panel, to be fetched meanwhile, or NOWHERE, its rows' distance, and how
+    many filters there are.
     """
     (start, row, step, whole, rest), (low, filters, rows, first, last) = weights, args
-    for tap in range(0, taps, DEPTH):
-        for k in range(0, filters, ROWS):
-            at = k // WIDTH * WIDTH * taps + k % WIDTH * row + tap * step
-            left = start + at * FLOAT_BYTES, row, step
-            if k >= whole:
-                left = rest + tap * WIDTH * FLOAT_BYTES, 1, WIDTH
-            place = low + k, min(ROWS, filters - k), tap, taps, first, last
-            out = rows + k * LANES * FLOAT_BYTES
-            _tile(left, g, place, panel, out, y, finish, after)
+    tap, taps = depth
+    for k in range(0, filters, ROWS):
+        at = k // WIDTH * WIDTH * taps + k % WIDTH * row + tap * step
+        left = start + at * FLOAT_BYTES, row, step
+        if k >= whole:
+            left = rest + tap * WIDTH * FLOAT_BYTES, 1, WIDTH
+        place = low + k, min(ROWS, filters - k), tap, taps, first, last
+        out = rows + k * PANEL * FLOAT_BYTES
+        _tile(left, g, place, panel, out, y, finish, after)
+
+
+@njit(inline="always")
+def _spread(y, g, finish, args):  # type: ignore[no-untyped-def]
+    """Sums of a panel to the outputs, if these are of several images."""
+    low, filters, rows, first, last = args
     if first % y.shape[3] + last - first > y.shape[3]:
-        store_rows(rows, LANES, y, g, low, filters, first, last, finish)
+        store_rows(rows, PANEL, y, g, low, filters, first, last, finish)
 
 
 @njit(inline="always")
@@ -326,24 +358,20 @@ def _tile(left, g, place, panel, out, y, finish, after):  # type: ignore[no-unty
     the first filter and how many there are, the first tap and how many there are, the
     first position and the one after the last.
     """
-    (k, filters, tap, taps, first, last), (right, step) = place, panel
+    (k, filters, tap, taps, first, last), (columns, step) = place, panel
     lanes = last - first
     n, at = divmod(first, y.shape[3])
-    columns = right + tap * step * FLOAT_BYTES
     depth = min(DEPTH, taps - tap)
-    product = columns, step, out, LANES, depth, tap > 0
-    ahead = meanwhile(k // ROWS, after[1], tap, depth, step, after[0])
-    args = (*left, *product, *ahead)
-    if at + lanes <= y.shape[3] and tap + depth == taps:
-        terms = address(finish.terms, (g * y.shape[2] + k) * TERMS)
-        target = address(y[n, g, k], at), y.shape[3], filters, lanes, terms
-        ending = finish.scaled, finish.adds, finish.other, finish.floor
-        last_args = (*args, *target, *ending)
-        if lanes > WIDTH:
-            multiply_finished(last_args)
-        else:
-            multiply_half_finished(last_args)
+    product = columns, step, out, PANEL, depth, tap > 0
+    ahead = meanwhile(k // ROWS, after[2], tap, depth, after[1], after[0])
+    is_last = at + lanes <= y.shape[3] and tap + depth == taps
+    terms = address(finish.terms, (g * y.shape[2] + k) * TERMS)
+    target = address(y[n, g, k], at), y.shape[3], filters, lanes, terms
+    ending = finish.scaled, finish.adds, finish.other, finish.floor
+    args = (*left, *product, *ahead, is_last, *target, *ending)
+    if lanes > 2 * WIDTH:
+        multiply_outputs(args)
     elif lanes > WIDTH:
-        multiply_meanwhile(args)
+        multiply_two_outputs(args)
     else:
-        multiply_half_meanwhile(args)
+        multiply_one_output(args)
