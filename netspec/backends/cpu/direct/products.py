@@ -21,6 +21,7 @@ from netspec.backends.cpu.epilogue import TERMS, Finish
 from netspec.backends.cpu.frame import Array, frame, macs
 from netspec.backends.cpu.lines import address
 from netspec.backends.cpu.panels import (
+    LINE,
     NOWHERE,
     WIDEST,
     meanwhile,
@@ -114,7 +115,7 @@ def _by_chunk(
     stage = stage_size(geo, some, most)
     for g in range(geo.group):
         for chunk in range(chunks):
-            first, last = piece_of(chunk, chunks, positions)
+            first, last = piece(chunk, chunks, positions)
             ends = first, _middle(first, last), last
             parts = 1 if ends[1] == last else 2
             share(
@@ -145,13 +146,15 @@ def _middle(first: int, last: int) -> int:
     return first + half if vectors >= PARTED else last
 
 
-@njit(inline="always")
-def piece_of(number, pieces, positions):  # type: ignore[no-untyped-def]
+def piece(number: int, pieces: int, positions: int) -> tuple[int, int]:
     """The first position of a piece and the one after its last: all have about as many
     vectors."""
     vectors = (positions + WIDTH - 1) // WIDTH
     first, last = vectors * number // pieces, vectors * (number + 1) // pieces
     return first * WIDTH, min(positions, last * WIDTH)
+
+
+_piece = njit(inline="always")(piece)
 
 
 @njit(nogil=True, cache=True)
@@ -171,8 +174,8 @@ def _pieces(  # type: ignore[no-untyped-def]
     group = -1  # whose weights are packed
     task = claim(counter)
     while task < tasks:
-        g, piece = divmod(task, pieces)
-        first, last = piece_of(piece, pieces, y.shape[0] * positions)
+        g, number = divmod(task, pieces)
+        first, last = _piece(number, pieces, y.shape[0] * positions)
         if g != group:
             pack_weights(w, g, 0, filters, taps, turned, packed)
             group = g
@@ -242,6 +245,8 @@ def _filters(  # type: ignore[no-untyped-def]
         while j < last:
             end = min(last, j + _wide(j, last))
             panel, after = _columns(where, j, last), (NOWHERE, 0, filters)
+            if j == first and weights[2] == 1:
+                after = weights[0], 0, 0
             args = low, some, rows, j, end
             for tap in range(0, taps, DEPTH):
                 right = panel[0] + tap * panel[1] * FLOAT_BYTES, panel[1]
@@ -337,8 +342,13 @@ def _outputs(weights, depth, g, panel, y, finish, args, after):  # type: ignore[
         if k >= whole:
             left = rest + tap * WIDTH * FLOAT_BYTES, 1, WIDTH
         place = low + k, min(ROWS, filters - k), tap, taps, first, last
-        out = rows + k * PANEL * FLOAT_BYTES
-        _tile(left, g, place, panel, out, y, finish, after)
+        out, deep = rows + k * PANEL * FLOAT_BYTES, min(DEPTH, taps - tap)
+        ahead = meanwhile((low + k) // ROWS, after[2], tap, deep, after[1], after[0])
+        if after[0] == start and k + ROWS < whole:
+            ahead = left[0] + ROWS * row * FLOAT_BYTES, row, 2 * LINE, 0
+        elif after[0] == start and tap + DEPTH < taps:
+            ahead = start + (tap + DEPTH) * FLOAT_BYTES, row, 2 * LINE, 0
+        _tile(left, g, place, panel, out, y, finish, ahead)
 
 
 @njit(inline="always")
@@ -350,7 +360,7 @@ def _spread(y, g, finish, args):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _tile(left, g, place, panel, out, y, finish, after):  # type: ignore[no-untyped-def]
+def _tile(left, g, place, panel, out, y, finish, ahead):  # type: ignore[no-untyped-def]
     """Add taps to ROWS filters, in *out*; with the last taps they go to the outputs, if
     these are of one image.
 
@@ -363,7 +373,6 @@ def _tile(left, g, place, panel, out, y, finish, after):  # type: ignore[no-unty
     n, at = divmod(first, y.shape[3])
     depth = min(DEPTH, taps - tap)
     product = columns, step, out, PANEL, depth, tap > 0
-    ahead = meanwhile(k // ROWS, after[2], tap, depth, after[1], after[0])
     is_last = at + lanes <= y.shape[3] and tap + depth == taps
     terms = address(finish.terms, (g * y.shape[2] + k) * TERMS)
     target = address(y[n, g, k], at), y.shape[3], filters, lanes, terms
