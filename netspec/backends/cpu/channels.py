@@ -8,11 +8,13 @@ from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.threads import claim, share
 from netspec.compiled import njit
 
+EFFORT = 4  # multiply-adds that take as long as adding a value
+
 
 def channel_sums(dy: Array, db: Array) -> None:
     """Add the sum of each channel of dy (N, K, ...) to db (K,)."""
     values = dy.reshape(dy.shape[0], dy.shape[1], -1)
-    share(_channel_sums, db.size, values, db, work=dy.size)
+    share(_channel_sums, db.size, values, db, work=EFFORT * dy.size)
 
 
 @njit(nogil=True, cache=True)

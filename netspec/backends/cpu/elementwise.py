@@ -22,6 +22,7 @@ from netspec.random import Key
 
 Array = Any
 
+EFFORT = 4  # multiply-adds that take as long as an element
 CHUNK = 1 << 14  # elements of one task: all its arrays fit the first-level cache
 
 
@@ -43,7 +44,7 @@ def unless_same(target: Array, source: Array) -> Array | None:
 
 def by_chunks(kernel: Callable[..., None], first: Array, *args: Any) -> None:
     """Run a kernel over *first* and its like, a chunk a task."""
-    share(kernel, -(-first.size // CHUNK), first, *args, work=first.size)
+    share(kernel, -(-first.size // CHUNK), first, *args, work=EFFORT * first.size)
 
 
 class CpuElementwiseOps(ElementwiseOps):
