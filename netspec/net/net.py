@@ -19,6 +19,7 @@ from netspec.net.arena import Arena, Room, borrow, make_params
 from netspec.net.blob import Blob
 from netspec.net.load import Loader
 from netspec.net.memory import Memory, node_params
+from netspec.net.repeating import Repeater
 from netspec.net.resizing import Resizer
 from netspec.net.room import no_room, telling_memory
 from netspec.plan import Plan, make_plan
@@ -126,7 +127,8 @@ class Net:
             memory = Memory(self.plan, self.dtype, self._lent_now(), self.ops)
         self._blobs = memory.blobs
         runs = memory.runs(self.param_blobs, self.seed)
-        self._resizer = Resizer(memory, runs)
+        self._repeater = Repeater(self.ops)
+        self._resizer = Resizer(memory, runs, self._repeater.forget)
         self._resizer.install()
         self._steps = list(zip(self.graph.nodes, runs))
         self._forward_steps = self._of_kind(Kind.FORWARD)
@@ -327,6 +329,7 @@ class Net:
             self.param_blobs[i] = Blob(blob.data, self.param_blobs[i].diff)
         for node, run in self._steps:
             run.param[:] = [p.data for p in node_params(node, self.param_blobs)]
+        self._repeater.forget()
 
     # What solvers and timers use -------------------------------------------------
 
@@ -382,7 +385,7 @@ class Net:
         """Run one step of :attr:`forward_steps`."""
         self.ops.use()
         try:
-            node.layer.forward(self.ops, run)
+            self._repeater.run(node.layer, run, "forward")
         except NetspecError as error:
             raise error.at(node.place, (node.name, node.type)) from None
         except MemoryError as error:
@@ -417,7 +420,7 @@ class Net:
             self._repeat(*again)
         self.ops.use()
         try:
-            node.layer.backward(self.ops, run)
+            self._repeater.run(node.layer, run, "backward")
         except NetspecError as error:
             raise error.at(node.place, (node.name, node.type)) from None
         except MemoryError as error:

@@ -31,6 +31,7 @@ from threadpoolctl import ThreadpoolController
 
 from netspec.backends.cpu.boarding import claim
 from netspec.backends.cpu.crew import Crew
+from netspec.backends.cpu.recording import note
 from netspec.backends.cpu.scratch import buffer
 from netspec.errors import UsageError
 
@@ -56,6 +57,17 @@ def share(
         work: multiply-adds of all tasks together, roughly.
         blas: whether *kernel* calls BLAS, whose own threads must rest meanwhile.
     """
+    note(_launch, kernel, tasks, args, workspace, work, blas)
+
+
+def _launch(
+    kernel: Callable[..., None],
+    tasks: int,
+    args: tuple[Any, ...],
+    workspace: int,
+    work: int,
+    blas: bool,
+) -> None:
     helpers = min(count(), tasks, 1 + work // LEAST_WORK) - 1
     space = buffer("workspace", workspace)
     if blas:
