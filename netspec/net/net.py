@@ -51,6 +51,8 @@ class Net:
             force_backward.
         recompute: drop what forward computes, and compute it again when backward needs
             it: less memory, the same numbers. Only for a lean net.
+        frozen: the parameters will not change but by :meth:`load` once the net has run:
+            what depends on them alone is computed once.
         seed: of the fillers and of the random layers.
         dtype: float type of all arrays.
         feeding: shapes that the file leaves open, and shards.
@@ -75,6 +77,7 @@ class Net:
         *,
         lean: bool = False,
         recompute: bool = False,
+        frozen: bool = False,
         seed: int = 0,
         dtype: str = "float32",
         feeding: Feeding | None = None,
@@ -86,7 +89,7 @@ class Net:
         self.ops = open_device(device)
         self.device = self.ops.name
         self.lean, self.seed, self.dtype = lean, seed, dtype
-        self.recompute = recompute
+        self.recompute, self.frozen = recompute, frozen
         if recompute and not lean:
             raise UsageError("recompute is asked of a net that is not lean.", NOT_LEAN)
         self.state = (_phase(phase), level, tuple(stages))
@@ -127,7 +130,7 @@ class Net:
             memory = Memory(self.plan, self.dtype, self._lent_now(), self.ops)
         self._blobs = memory.blobs
         runs = memory.runs(self.param_blobs, self.seed)
-        self._repeater = Repeater(self.ops)
+        self._repeater = Repeater(self.ops, self.frozen)
         self._resizer = Resizer(memory, runs, self._repeater.forget)
         self._resizer.install()
         self._steps = list(zip(self.graph.nodes, runs))
@@ -310,6 +313,7 @@ class Net:
         """Load weights by layer name; options are those of :class:`Loader`'s load."""
         self.ops.use()
         loader = Loader(self.graph, self.param_blobs, self.seed, self.ops)
+        self._repeater.forget()
         return loader.load(weights, **options)
 
     def share_params(self, owner: Net) -> None:

@@ -19,10 +19,14 @@ Key = tuple[int, str, int]  # run, direction, thread
 
 
 class Repeater:
-    """Runs the layers of one net on one backend."""
+    """Runs the layers of one net on one backend.
 
-    def __init__(self, ops: Any) -> None:
-        self._ops = ops
+    Args:
+        frozen: whether parameters keep their values from the second pass on.
+    """
+
+    def __init__(self, ops: Any, frozen: bool = False) -> None:
+        self._ops, self._frozen = ops, frozen
         self._passes: dict[Key, Pass] = {}
 
     def run(self, layer: Layer, run: Run, direction: str) -> None:
@@ -39,7 +43,7 @@ class Repeater:
         self._passes[key] = record if _repeats(layer, run) else plain
 
     def _record(self, key: Key, work: Callable[[Any], None], plain: Pass) -> None:
-        self._passes[key] = self._ops.recorded(work) or plain
+        self._passes[key] = self._ops.recorded(work, self._frozen) or plain
 
     def forget(self) -> None:
         """What layers are handed is other arrays from now on."""

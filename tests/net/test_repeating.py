@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netspec.backends.cpu import CpuOps
+from netspec.backends.cpu import CpuOps, threads
 from netspec.backends.reference.repetition import RepetitionOps
 from netspec.layers.base import LAYERS
 from netspec.layers.convolution import Convolution
 from netspec.net import Net
+from netspec.net.save import save_caffemodel
 from netspec.spec import parse_net
 
 TEXT = """
@@ -47,11 +48,12 @@ class Asked(CpuOps):
     recorded = RepetitionOps.recorded
 
 
-def net_of(ops, phase, lean, stored=True):
+def net_of(ops, phase, lean, stored=True, frozen=False):
     text = TEXT.replace("GLOBAL", str(stored).lower())
     net = Net(
-        parse_net(text, "net.prototxt"), phase=phase, device=ops, lean=lean, seed=3
-    )
+        parse_net(text, "net.prototxt"), phase=phase, device=ops, lean=lean,
+        frozen=frozen, seed=3,
+    )  # fmt: skip
     for i, blob in enumerate(net.param_blobs):
         blob.data[...] += np.random.default_rng(i).uniform(0.1, 0.3, blob.shape)
     return net
@@ -125,3 +127,42 @@ def test_a_layer_of_somebody_elses_is_asked_every_time():
     assert Named.repeats
     assert not Counting.repeats
     assert not LAYERS["Python"].repeats
+
+
+def test_a_frozen_net_sees_what_it_loads(tmp_path):
+    other = net_of(CpuOps(), "test", lean=True)
+    for blob in other.param_blobs:
+        blob.data[...] *= 1.5
+    save_caffemodel(other, tmp_path / "other.caffemodel")
+    nets = [net_of(CpuOps(), "test", True, frozen=frozen) for frozen in (True, False)]
+    for net in nets:
+        for _ in range(4):
+            before = net.forward(x=np.ones((4, 3, 12, 12), "f"))["prob"]
+        net.load(tmp_path / "other.caffemodel")
+    for _ in range(4):
+        mine, theirs = (net.forward()["prob"] for net in nets)
+        np.testing.assert_array_equal(mine, theirs)
+        assert not np.array_equal(mine, before)
+
+
+def test_a_frozen_net_launches_less(monkeypatch):
+    launched = []
+    run = threads.Crew.run
+
+    def listening(self, kernel, *args):
+        launched.append(kernel.__name__)
+        run(self, kernel, *args)
+
+    nets = [net_of(CpuOps(), "test", True, frozen=frozen) for frozen in (True, False)]
+    for net in nets:
+        for _ in range(3):
+            net.forward(x=np.ones((4, 3, 12, 12), "f"))
+    monkeypatch.setattr(threads.Crew, "run", listening)
+    found = []
+    for net in nets:
+        launched.clear()
+        prob = net.forward()["prob"]
+        found.append((sorted(launched), prob))
+    (less, mine), (more, theirs) = found
+    np.testing.assert_array_equal(mine, theirs)
+    assert sorted([*less, "_divide", "_fill", "_fill", "_fill"]) == more

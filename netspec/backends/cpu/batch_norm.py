@@ -37,7 +37,9 @@ class CpuBatchNormOps(BatchNormOps):
     ) -> None:
         """See :meth:`BatchNormOps.stored_statistics`."""
         if plain(*stored, mean, variance):
-            share(_divide, 1, *stored, mean, variance)
+            # What reads mean and variance is done once as well, or in every pass, and
+            # is then not recorded.
+            share(_divide, 1, *stored, mean, variance, once=True)
         else:
             super().stored_statistics(stored, mean, variance)
 

@@ -61,7 +61,7 @@ def finish(
     terms = np.empty((filters, TERMS), np.float32)
     given = bias, after.mean, after.variance, after.scale, after.shift
     found = [NOTHING if each is None else each for each in given]
-    share(_fill, 1, terms, *found, after.eps)
+    share(_fill, 1, terms, *found, after.eps, once=True)
     is_affine = after.scale is not None or after.shift is not None
     floor = np.float32(0 if after.relu else -np.inf)
     places = NO_PLACES if after.places is None else after.places

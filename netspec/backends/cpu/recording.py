@@ -30,18 +30,24 @@ class _Recording(threading.local):
     Attributes:
         launched: launches in order; None: nothing is recorded.
         is_complete: whether these are all that was done.
+        frozen: whether what depends on parameters alone is left out.
     """
 
     launched: list[Launch] | None = None
     is_complete = True
+    frozen = False
 
 
 _recording = _Recording()
 
 
-def note(launch: Callable[..., None], *args: Any) -> None:
-    """Launch now, and whenever what is being recorded is done again."""
-    if _recording.launched is not None:
+def note(once: bool, launch: Callable[..., None], *args: Any) -> None:
+    """Launch now, and whenever what is being recorded is done again.
+
+    Args:
+        once: what depends on parameters alone is launched.
+    """
+    if _recording.launched is not None and not (once and _recording.frozen):
         _recording.launched.append(partial(launch, *args))
     launch(*args)
 
@@ -74,9 +80,12 @@ class _Watched:
 class Fallback(NumpyOps):
     """The reference, whose work is not launched."""
 
-    def recorded(self, work: Callable[[Any], None]) -> Launch | None:
+    def recorded(
+        self, work: Callable[[Any], None], frozen: bool = False
+    ) -> Launch | None:
         """See :meth:`RepetitionOps.recorded`."""
         _recording.launched, _recording.is_complete = [], True
+        _recording.frozen = frozen
         try:
             work(_Watched(self))
             launched = _recording.launched

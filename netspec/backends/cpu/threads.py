@@ -48,6 +48,7 @@ def share(
     workspace: int = 0,
     work: int = LEAST_WORK * 256,
     blas: bool = False,
+    once: bool = False,
 ) -> None:
     """Run *tasks* tasks of *kernel* over the workers; returns when all are done.
 
@@ -56,8 +57,9 @@ def share(
         workspace: float32 values that each worker's own scratch must hold.
         work: multiply-adds of all tasks together, roughly.
         blas: whether *kernel* calls BLAS, whose own threads must rest meanwhile.
+        once: whether parameters alone decide what it computes, which nobody overwrites.
     """
-    note(_launch, kernel, tasks, args, workspace, work, blas)
+    note(once, _launch, kernel, tasks, args, workspace, work, blas)
 
 
 def _launch(
