@@ -36,10 +36,11 @@ class CpuBatchNormOps(BatchNormOps):
         self, stored: Sequence[Array], mean: Array, variance: Array
     ) -> None:
         """See :meth:`BatchNormOps.stored_statistics`."""
-        if plain(*stored, mean, variance):
+        sums = stored[:3]  # a scale and a bias may follow
+        if plain(*sums, mean, variance):
             # What reads mean and variance is done once as well, or in every pass, and
             # is then not recorded.
-            share(_divide, 1, *stored, mean, variance, once=True)
+            share(_divide, 1, *sums, mean, variance, once=True)
         else:
             super().stored_statistics(stored, mean, variance)
 
