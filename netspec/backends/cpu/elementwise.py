@@ -15,6 +15,7 @@ import numpy as np
 
 from netspec.backends.cpu.memory import PAST_CACHES, fill_past_caches
 from netspec.backends.cpu.philox import WORD, philox
+from netspec.backends.cpu.recording import launches
 from netspec.backends.cpu.threads import claim, share
 from netspec.backends.reference.elementwise import ElementwiseOps, drop_below
 from netspec.compiled import njit
@@ -50,6 +51,7 @@ def by_chunks(kernel: Callable[..., None], first: Array, *args: Any) -> None:
 class CpuElementwiseOps(ElementwiseOps):
     """float32 by kernels; other types as the reference does."""
 
+    @launches
     def relu(self, x: Array, y: Array, slope: float = 0.0) -> None:
         """See :meth:`ElementwiseOps.relu`."""
         flat = as_vectors(x, y)
@@ -59,6 +61,7 @@ class CpuElementwiseOps(ElementwiseOps):
             x, y = flat
             by_chunks(_relu, x, unless_same(y, x), np.float32(slope))
 
+    @launches
     def relu_backward(self, y: Array, dy: Array, dx: Array, slope: float = 0.0) -> None:
         """See :meth:`ElementwiseOps.relu_backward`."""
         flat = as_vectors(y, dy, dx)
@@ -91,6 +94,7 @@ class CpuElementwiseOps(ElementwiseOps):
             fixed, np.uint64(first_sample), work=x.size,
         )  # fmt: skip
 
+    @launches
     def dropout_backward(self, dy: Array, mask: Array, dx: Array, ratio: float) -> None:
         """See :meth:`ElementwiseOps.dropout_backward`."""
         flat = as_vectors(dy, dx)
@@ -101,6 +105,7 @@ class CpuElementwiseOps(ElementwiseOps):
             scale = np.float32(1 / (1 - ratio))
             by_chunks(_masked, dy, unless_same(dx, dy), mask.reshape(-1), scale)
 
+    @launches
     def fill(self, y: Array, value: float) -> None:
         """See :meth:`ElementwiseOps.fill`."""
         if y.size < PAST_CACHES or as_vectors(y) is None:
@@ -108,10 +113,12 @@ class CpuElementwiseOps(ElementwiseOps):
         else:
             fill_past_caches(y, value)
 
+    @launches
     def add(self, a: Array, b: Array, y: Array) -> None:
         """See :meth:`ElementwiseOps.add`."""
         self.eltwise_sum((a, b), y, (1.0, 1.0))
 
+    @launches
     def eltwise_sum(
         self,
         xs: Sequence[Array],
