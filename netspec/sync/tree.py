@@ -14,11 +14,10 @@ evenly as it can; its sums are equal within rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from netspec.backends.numpy_ops import NumpyOps
 
 Array = Any
 
@@ -83,15 +82,15 @@ class TreeSum:
     Args:
         bucket: the array that holds each group's sum when :meth:`add` is called, and
             the total after :meth:`complete`, which the last group takes instead.
-        plus: called as ``plus(a, b, y)`` for y = a + b; y is a.
+        ops: of the array's device, which add and copy.
         pairs: whether a group that :attr:`is_right` has been added to what the bucket
             held when :meth:`add` is called.
     """
 
     def __init__(
-        self, bucket: Array, plus: Callable[..., Any] = np.add, pairs: bool = False
+        self, bucket: Array, ops: NumpyOps | None = None, pairs: bool = False
     ) -> None:
-        self._bucket, self._plus = bucket, plus
+        self._bucket, self._ops = bucket, ops or NumpyOps()
         self._first = 1 if pairs else 0
         self._levels: dict[int, Array] = {}
         self._added = 0
@@ -110,7 +109,7 @@ class TreeSum:
         level = 0
         while self._added >> level & 1:
             if level >= self._first:
-                self._plus(self._bucket, self._levels[level], self._bucket)
+                self._ops.add(self._bucket, self._levels[level], self._bucket)
             level += 1
         self._added += 1
         if level >= self._first:
@@ -118,7 +117,7 @@ class TreeSum:
 
     def _keep(self, level: int) -> None:
         if level in self._levels:
-            self._levels[level][...] = self._bucket
+            self._ops.copy(self._bucket, self._levels[level])
         else:
             self._levels[level] = self._bucket.copy()
 
@@ -131,4 +130,4 @@ class TreeSum:
         for level, values in sorted(self._levels.items()):
             if self._added >> level & 1:
                 own = self._bucket[part]
-                self._plus(own, values[part], own)
+                self._ops.add(own, values[part], own)

@@ -13,7 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from netspec.backends.cpu.memory import PAST_CACHES, fill_past_caches
+from netspec.backends.cpu.memory import (
+    PAST_CACHES,
+    copy_past_caches,
+    fill_past_caches,
+    put_sum,
+)
 from netspec.backends.cpu.philox import WORD, philox
 from netspec.backends.cpu.recording import launches
 from netspec.backends.cpu.threads import claim, share
@@ -108,15 +113,33 @@ class CpuElementwiseOps(ElementwiseOps):
     @launches
     def fill(self, y: Array, value: float) -> None:
         """See :meth:`ElementwiseOps.fill`."""
-        if y.size < PAST_CACHES or as_vectors(y) is None:
+        flat = as_vectors(y)
+        if flat is None:
             super().fill(y, value)
+        elif y.size < PAST_CACHES:
+            put_sum(value, *flat)
         else:
             fill_past_caches(y, value)
 
     @launches
+    def copy(self, x: Array, y: Array) -> None:
+        """See :meth:`ElementwiseOps.copy`."""
+        flat = as_vectors(y, x)
+        if flat is None or y.shape != x.shape:
+            super().copy(x, y)
+        elif y.size < PAST_CACHES:
+            put_sum(0.0, *flat)
+        else:
+            copy_past_caches(*reversed(flat))
+
+    @launches
     def add(self, a: Array, b: Array, y: Array) -> None:
         """See :meth:`ElementwiseOps.add`."""
-        self.eltwise_sum((a, b), y, (1.0, 1.0))
+        flat = as_vectors(y, a, b)
+        if flat is None:
+            super().add(a, b, y)
+        else:
+            put_sum(0.0, *flat)
 
     @launches
     def eltwise_sum(
