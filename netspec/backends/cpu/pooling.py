@@ -113,8 +113,9 @@ def _spread(
     planes = map(_planes, (image, pooled))
     size = count(g.input)
     over(
-        kernel, g.batch * g.channels, size, *planes, *args, window, workspace=workspace
-    )
+        kernel, g.batch * g.channels, size, *planes, *args, window,
+        workspace=workspace, effort=count(g.kernel),
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
