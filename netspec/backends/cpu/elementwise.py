@@ -23,6 +23,7 @@ from netspec.random import Key
 
 Array = Any
 
+LONG = 1 << 17  # elements from which on NumPy is slower than several workers
 CHUNK = 1 << 14  # elements of one task: all its arrays fit the first-level cache
 
 
@@ -107,10 +108,21 @@ class CpuElementwiseOps(ElementwiseOps):
     @launches
     def fill(self, y: Array, value: float) -> None:
         """See :meth:`ElementwiseOps.fill`."""
-        if y.size < PAST_CACHES or as_vectors(y) is None:
+        if y.size < LONG or as_vectors(y) is None:
             super().fill(y, value)
+        elif y.size < PAST_CACHES:
+            by_chunks(_set, y.reshape(-1), np.float32(value))
         else:
             fill_past_caches(y, value)
+
+    @launches
+    def copy(self, x: Array, y: Array) -> None:
+        """See :meth:`ElementwiseOps.copy`."""
+        flat = as_vectors(x, y)
+        if flat is None or x.shape != y.shape or x.size < LONG:
+            super().copy(x, y)
+        else:
+            by_chunks(_copy, *flat)
 
     @launches
     def add(self, a: Array, b: Array, y: Array) -> None:
@@ -156,6 +168,23 @@ class CpuElementwiseOps(ElementwiseOps):
             super().eltwise_max_backward(mask, i, dy, dx)
         else:
             by_chunks(_where, *flat, mask.reshape(-1), np.int32(i))
+
+
+@njit(cache=True, nogil=True)
+def _set(counter, tasks, workspace, y, value):  # type: ignore[no-untyped-def]
+    task = claim(counter)
+    while task < tasks:
+        y[task * CHUNK : task * CHUNK + CHUNK] = value
+        task = claim(counter)
+
+
+@njit(cache=True, nogil=True)
+def _copy(counter, tasks, workspace, x, y):  # type: ignore[no-untyped-def]
+    task = claim(counter)
+    while task < tasks:
+        part = slice(task * CHUNK, task * CHUNK + CHUNK)
+        y[part] = x[part]
+        task = claim(counter)
 
 
 @njit(cache=True, nogil=True)
