@@ -9,6 +9,7 @@ from netspec.backends.cpu.threads import claim, share
 from netspec.compiled import njit
 
 PIECE = 256  # channels of one value
+EFFORT = 4  # multiply-adds that take as long as adding a value
 
 
 def channel_sums(dy: Array, db: Array) -> None:
@@ -18,7 +19,7 @@ def channel_sums(dy: Array, db: Array) -> None:
         pieces = -(-db.size // PIECE)
         share(_column_sums, pieces, values[:, :, 0], db, work=dy.size)
     else:
-        share(_channel_sums, db.size, values, db, work=dy.size)
+        share(_channel_sums, db.size, values, db, work=EFFORT * dy.size)
 
 
 @njit(nogil=True, cache=True)

@@ -24,6 +24,7 @@ from netspec.random import Key
 Array = Any
 
 LONG = 1 << 17  # elements from which on NumPy is slower than several workers
+EFFORT = 4  # multiply-adds that take as long as an element
 CHUNK = 1 << 14  # elements of one task: all its arrays fit the first-level cache
 
 
@@ -45,7 +46,7 @@ def unless_same(target: Array, source: Array) -> Array | None:
 
 def by_chunks(kernel: Callable[..., None], first: Array, *args: Any) -> None:
     """Run a kernel over *first* and its like, a chunk a task."""
-    share(kernel, -(-first.size // CHUNK), first, *args, work=first.size)
+    share(kernel, -(-first.size // CHUNK), first, *args, work=EFFORT * first.size)
 
 
 class CpuElementwiseOps(ElementwiseOps):

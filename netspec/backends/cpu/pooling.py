@@ -20,6 +20,8 @@ from netspec.shapes import count
 
 Array = Any
 
+EFFORT = 8  # multiply-adds that take as long as a pixel
+
 _NO_INDEX = np.empty((0, 0, 0), np.uint8)
 _COMMON = frozenset((k, k, stride, stride) for k, stride in windows.SQUARES)
 
@@ -117,8 +119,9 @@ def _spread(
     planes = map(_planes, (image, pooled))
     size = count(g.input)
     over(
-        kernel, g.batch * g.channels, size, *planes, *args, window, workspace=workspace
-    )
+        kernel, g.batch * g.channels, size, *planes, *args, window,
+        workspace=workspace, effort=EFFORT,
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
