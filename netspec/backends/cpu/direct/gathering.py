@@ -10,7 +10,13 @@ from __future__ import annotations
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct.beside import apart_finished, beside
 from netspec.backends.cpu.direct.phases import Phases, of_inputs, of_outputs
-from netspec.backends.cpu.direct.tile import VECTORS, add_products
+from netspec.backends.cpu.direct.tile import (
+    VECTORS,
+    WIDE,
+    WIDE_ROWS,
+    add_products,
+    add_wide_products,
+)
 from netspec.backends.cpu.epilogue import TERMS, Finish, finish
 from netspec.backends.cpu.frame import Array, image, macs, planes, weights
 from netspec.backends.cpu.lines import address, clear, pad_rows, span
@@ -20,7 +26,8 @@ from netspec.compiled import njit
 from netspec.shapes import count
 
 STEPS = 128  # products that a sum takes at once: their weights stay in the first cache
-CHUNK = STEPS * VECTORS * WIDTH  # values of those weights
+MOST = max(VECTORS, WIDE)  # vectors of channels that are summed at once
+CHUNK = STEPS * MOST * WIDTH  # values of those weights
 AHEAD = 16  # targets whose factors are fetched meanwhile
 
 
@@ -46,7 +53,7 @@ def _gather(
     x: Array, w: Array, y: Array, last: Finish, plan: Phases, work: int
 ) -> None:
     tasks = plan.regions * y.shape[1] * len(plan.panels)
-    room = plan.packed + plan.sums + CHUNK + TERMS * VECTORS * WIDTH
+    room = plan.packed + plan.sums + CHUNK + TERMS * MOST * WIDTH
     share(
         _sum, tasks, x, w, y, last, plan.panels, plan.windows, plan.region, plan.packed,
         plan.sums, workspace=room, work=work,
@@ -228,7 +235,9 @@ def _add_phase(factors, met, place, window, region):  # type: ignore[no-untyped-
     if is_single:  # all in one loop
         steps, turns = (0, 0, step), (0, 0, taps)
     many = max((columns - rest_w + region.phases_w - 1) // region.phases_w, 0)
-    rounds = (many + ROWS - 1) // ROWS
+    is_wide = lanes > VECTORS * WIDTH
+    most = WIDE_ROWS if is_wide else ROWS
+    rounds = (many + most - 1) // most
     for h in range(rest_h, lines, region.phases_h):
         stands = h // region.phases_h * region.step_h + source_h
         at = line // region.phases_h * region.step_h + stands
@@ -253,7 +262,14 @@ def _add_phase(factors, met, place, window, region):  # type: ignore[no-untyped-
                 vectors = b, b + WIDTH * FLOAT_BYTES, b + 2 * WIDTH * FLOAT_BYTES
                 first = end - j, lanes // WIDTH, a, region.step_w
                 ahead = add, a + AHEAD * FLOAT_BYTES
-                if not add or counts[0] > 0:
+                if add and counts[0] == 0:
+                    continue
+                if is_wide:
+                    first = end - j, a, region.step_w
+                    add_wide_products(
+                        first + steps + vectors[:1] + turns + out + counts + ahead[:1]
+                    )
+                else:
                     add_products(first + steps + vectors + turns + out + counts + ahead)
 
 

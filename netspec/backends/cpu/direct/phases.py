@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cpu.direct.tile import WIDE
 from netspec.backends.cpu.direct.weight_cut import even, panels_of, table
 from netspec.backends.cpu.frame import Array, frame, lifted
 from netspec.backends.cpu.vectors import WIDTH
@@ -178,7 +179,7 @@ def _cut(
     region = _region(geo.batch, axes, each, packed)
     regions = -(-geo.batch // region.images) * axes[0].size
     regions *= -(-axes[1].size // region.lines) * -(-axes[2].size // region.columns)
-    panels = list(panels_of(targets // geo.group))
+    panels = _panels(targets // geo.group, regions * geo.group >= TASKS)
     blocks = min(len(panels), -(-TASKS // (regions * geo.group)))
     cuts = [i * len(panels) // blocks for i in range(blocks + 1)]
     widest = max(-(-some // WIDTH) * WIDTH for _, some in panels)
@@ -191,6 +192,16 @@ def _cut(
         packed=values + WIDTH if packed else 0,
         sums=region.images * region.lines * region.columns * widest,
     )
+
+
+def _panels(channels: int, are_few: bool) -> list[tuple[int, int]]:
+    """First channel and channels of each panel, of which few may be enough: where they
+    are not what gives workers tasks."""
+    vectors = -(-channels // WIDTH)
+    if not are_few or vectors % WIDE:
+        return list(panels_of(channels))
+    starts = range(0, channels, WIDE * WIDTH)
+    return [(first, min(WIDE * WIDTH, channels - first)) for first in starts]
 
 
 def _region(batch: int, axes: list[_Axis], channels: int, packed: bool) -> Region:
