@@ -8,11 +8,34 @@ from netspec.backends.cpu.frame import Array
 from netspec.backends.cpu.threads import claim, share
 from netspec.compiled import njit
 
+PIECE = 256  # channels of one value
+EFFORT = 4  # multiply-adds that take as long as adding a value
+
 
 def channel_sums(dy: Array, db: Array) -> None:
     """Add the sum of each channel of dy (N, K, ...) to db (K,)."""
     values = dy.reshape(dy.shape[0], dy.shape[1], -1)
-    share(_channel_sums, db.size, values, db, work=dy.size)
+    if values.shape[2] == 1:
+        pieces = -(-db.size // PIECE)
+        share(_column_sums, pieces, values[:, :, 0], db, work=dy.size)
+    else:
+        share(_channel_sums, db.size, values, db, work=EFFORT * dy.size)
+
+
+@njit(nogil=True, cache=True)
+def _column_sums(counter, tasks, workspace, dy, db):  # type: ignore[no-untyped-def]
+    """The same of dy (N, K); one task a piece of the channels, row after row."""
+    totals = np.empty(PIECE)
+    task = claim(counter)
+    while task < tasks:
+        first, last = task * PIECE, min(db.size, (task + 1) * PIECE)
+        totals[:] = 0
+        for n in range(dy.shape[0]):
+            for k in range(first, last):
+                totals[k - first] += dy[n, k]
+        for k in range(first, last):
+            db[k] += np.float32(totals[k - first])
+        task = claim(counter)
 
 
 @njit(nogil=True, cache=True)

@@ -231,6 +231,10 @@ class Emitter:
         lanes = list(range(1, WIDTH + 1))
         return self._vector(self._shuffle(vector.value, last.value, lanes))
 
+    def turned(self, vector: Vector) -> Vector:
+        """Lanes 1, 2 ... and then lane 0."""
+        return self.shifted(vector, vector)
+
     def interleave(self, vectors: Sequence[Vector]) -> list[Vector]:
         """The reverse of :meth:`deinterleave`."""
         a, b, c, d = (v.value for v in vectors)
