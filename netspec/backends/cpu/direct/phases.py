@@ -179,8 +179,12 @@ def _cut(
     region = _region(geo.batch, axes, each, packed)
     regions = -(-geo.batch // region.images) * axes[0].size
     regions *= -(-axes[1].size // region.lines) * -(-axes[2].size // region.columns)
-    panels = _panels(targets // geo.group, regions * geo.group >= TASKS)
+    # Targets side by side have a quicker way, and few regions give too few tasks.
+    wide = regions >= TASKS and axes[2].step > 1
+    panels = _panels(targets // geo.group, wide)
     blocks = min(len(panels), -(-TASKS // (regions * geo.group)))
+    if regions == 1:  # whose sources a worker packs once
+        blocks = len(panels)
     cuts = [i * len(panels) // blocks for i in range(blocks + 1)]
     widest = max(-(-some // WIDTH) * WIDTH for _, some in panels)
     values = region.images * each * region.planes * region.rows * region.length
@@ -194,11 +198,11 @@ def _cut(
     )
 
 
-def _panels(channels: int, are_few: bool) -> list[tuple[int, int]]:
-    """First channel and channels of each panel, of which few may be enough: where they
-    are not what gives workers tasks."""
+def _panels(channels: int, wide: bool) -> list[tuple[int, int]]:
+    """First channel and channels of each panel: of WIDE vectors where *wide* and they
+    are all full of them."""
     vectors = -(-channels // WIDTH)
-    if not are_few or vectors % WIDE:
+    if not wide or vectors % WIDE:
         return list(panels_of(channels))
     starts = range(0, channels, WIDE * WIDTH)
     return [(first, min(WIDE * WIDTH, channels - first)) for first in starts]

@@ -7,6 +7,8 @@ vectors begin anywhere.  Sums stay in registers while up to three loops pass by.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Any
 
 from llvmlite import ir
 from numba import types
@@ -22,9 +24,14 @@ from netspec.backends.cpu.vectors import (
 )
 
 VECTORS = 3  # at most, at once; with ROWS rows their sums fill the registers
-# More, side by side, with fewer rows: fewer values are loaded for as many products.
-# Fewer registers have no room for them.
+# More of them with fewer rows: less is loaded for as many products, where registers are
+# many.
 WIDE, WIDE_ROWS = (4, 6) if WIDTH == 16 else (VECTORS, ROWS)
+MOST = max(VECTORS, WIDE)
+TILES = tuple(product(range(1, ROWS + 1), range(1, VECTORS + 1)))  # rows and vectors
+WIDE_TILES = tuple((rows, WIDE) for rows in range(1, WIDE_ROWS + 1))
+
+Fetch = Callable[[Value, Value, list[Value]], None]
 
 _ADDRESS, _COUNT = types.uintp, types.intp
 
@@ -44,58 +51,77 @@ def add_products(emit: Emitter, rows: Value, vectors: Value, *where: Value) -> N
     whether to add to what c holds; the address of what a is next time, which is fetched
     meanwhile.
     """
-    tiles = {
-        (VECTORS + 1) * count + each: (count, each)
-        for count in range(1, ROWS + 1)
-        for each in range(1, VECTORS + 1)
-    }
-    left, b, (*rest, next_a) = where[:5], where[5 : 5 + VECTORS], where[5 + VECTORS :]
+    a, a_row, *steps = where[:5]
+    b, rest, next_a = where[5 : 5 + VECTORS], where[5 + VECTORS : -1], where[-1]
 
-    def build(count: int, each: int) -> None:
-        def fetch(p: Value, at: Value) -> None:
-            turn = emit.builder.and_(p, emit.index(ROWS - 1))
-            emit.prefetch(next_a, emit.add(at, emit.mul(left[1], turn)))
+    def fetch(p: Value, at_a: Value, _: list[Value]) -> None:
+        turn = emit.builder.and_(p, emit.index(ROWS - 1))
+        emit.prefetch(next_a, emit.add(at_a, emit.mul(a_row, turn)))
 
-        _tile(emit, count, b[:each], fetch, *left, *rest)
-
-    _choose(emit, emit.add(emit.mul(rows, VECTORS + 1), vectors), tiles, build)
+    _choose(emit, TILES, rows, vectors, a, a_row, steps, b, rest, fetch)
 
 
 @emitted(
-    _COUNT, _ADDRESS, *[_COUNT] * 4, _ADDRESS, *[_COUNT] * 3,
-    _ADDRESS, *[_COUNT] * 4, types.boolean, apart=True,
+    _COUNT, _ADDRESS, *[_COUNT] * 4, _ADDRESS, *[_COUNT] * 3, _ADDRESS, *[_COUNT] * 4,
+    types.boolean, apart=True,
 )  # fmt: skip
 def add_wide_products(emit: Emitter, rows: Value, *where: Value) -> None:
     """The same for 1 to WIDE_ROWS *rows* and WIDE vectors, which lie side by side.
 
-    Called with one tuple of what :func:`add_products` takes, less the vectors' number,
-    their addresses but for the first, and the address of what is fetched.
+    Called with one tuple of what :func:`add_products` takes, less the number of vectors
+    and their addresses but for the first, and the address of what is fetched.
     """
-    left, b, rest = where[:5], where[5], where[6:]
-    vectors = [emit.add(b, j * WIDTH * FLOAT_BYTES) for j in range(WIDE)]
+    a, a_row, *steps = where[:5]
+    b = [emit.add(where[5], j * WIDTH * FLOAT_BYTES) for j in range(WIDE)]
 
-    def build(count: int, each: int) -> None:
-        _tile(emit, count, vectors[:each], lambda p, at: None, *left, *rest)
+    def fetch(*_: Any) -> None:
+        """The weights are what comes from afar."""
 
-    tiles = {count: (count, WIDE) for count in range(1, WIDE_ROWS + 1)}
-    _choose(emit, rows, tiles, build)
+    wide = emit.index(WIDE)
+    _choose(emit, WIDE_TILES, rows, wide, a, a_row, steps, b, where[6:], fetch)
+
+
+@emitted(
+    _COUNT, _COUNT, _ADDRESS, *[_COUNT] * 3, _ADDRESS, *[_COUNT] * 3,
+    _ADDRESS, _COUNT, _COUNT, _COUNT, _COUNT, types.boolean, _ADDRESS, *[_COUNT] * 3,
+    apart=True,
+)  # fmt: skip
+def add_beside(emit: Emitter, rows: Value, vectors: Value, *where: Value) -> None:
+    """The same, quicker, where rows of a and vectors of b lie side by side.
+
+    Called with one tuple of: rows; vectors; the address of a and its values from one
+    image, line and position to the next; the same of b; the address of c and its values
+    from one row to the next; images, lines and positions; whether to add; the address
+    of what is fetched meanwhile and its values from one image, line and position to the
+    next.
+    """
+    a, *steps = where[:4]
+    b = [emit.add(where[4], j * WIDTH * FLOAT_BYTES) for j in range(VECTORS)]
+    rest, (start, *nexts) = where[5:-4], where[-4:]
+
+    def fetch(_: Value, __: Value, at: list[Value]) -> None:
+        places = [emit.mul(i, each) for i, each in zip(at, nexts, strict=True)]
+        emit.prefetch(start, emit.add(emit.add(*places[:2]), places[2]))
+
+    _choose(emit, TILES, rows, vectors, a, 1, steps, b, rest, fetch)
 
 
 def _choose(
     emit: Emitter,
-    number: Value,
-    tiles: dict[int, tuple[int, int]],
-    body: Callable[[int, int], None],
+    tiles: Sequence[tuple[int, int]],
+    rows: Value,
+    vectors: Value,
+    *where: Any,
 ) -> None:
-    """What *body* emits for the tile of that number; nothing where there is none."""
+    """The tile of that many rows and vectors."""
     build = emit.builder
     done = build.append_basic_block("done")
-    choice = build.switch(number, done)
-    for case, (rows, vectors) in tiles.items():
-        block = build.append_basic_block(f"{rows} x {vectors}")
-        choice.add_case(ir.Constant(INDEX, case), block)
+    choice = build.switch(emit.add(emit.mul(rows, MOST + 1), vectors), done)
+    for count, each in tiles:
+        block = build.append_basic_block(f"{count} x {each}")
+        choice.add_case(ir.Constant(INDEX, count * (MOST + 1) + each), block)
         with build.goto_block(block):
-            body(rows, vectors)
+            _tile(emit, count, each, *where)
             build.branch(done)
     build.position_at_end(done)
 
@@ -103,25 +129,16 @@ def _choose(
 def _tile(
     emit: Emitter,
     rows: int,
-    b: Sequence[Value],
-    fetch: Callable[[Value, Value], None],
+    vectors: int,
     a: Value,
-    a_row: Value,
-    a_image: Value,
-    a_line: Value,
-    a_step: Value,
-    b_image: Value,
-    b_line: Value,
-    b_step: Value,
-    c: Value,
-    c_row: Value,
-    images: Value,
-    lines: Value,
-    columns: Value,
-    add: Value,
+    a_row: Value | int,
+    a_steps: Sequence[Value],
+    b: Sequence[Value],
+    rest: Sequence[Value],
+    fetch: Fetch,
 ) -> None:
-    """*fetch* is told the position and where its values of a are."""
-    vectors = len(b)
+    b_image, b_line, b_step, c, c_row, images, lines, columns, add = rest
+    a_image, a_line, a_step = a_steps
     cells = {
         (i, j): emit.add(emit.mul(c_row, i), j * WIDTH)
         for i in range(rows)
@@ -139,8 +156,8 @@ def _tile(
                 emit.add(left, emit.mul(p, a_step)),
                 emit.add(right, emit.mul(p, b_step)),
             )
-            fetch(p, at_a)
-            values = [emit.load(start, at_b) for start in b]
+            fetch(p, at_a, [n, line, p])
+            values = [emit.load(start, at_b) for start in b[:vectors]]
             for i in range(rows):
                 factor = emit.load_one(a, emit.add(at_a, emit.mul(a_row, i)))
                 for j in range(vectors):
