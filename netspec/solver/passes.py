@@ -78,7 +78,10 @@ class Passes:
         self._iteration = 0
         self._spent = RankSeconds()
         onto = self.leaves.group_size == 1 and adds_each_once(net.graph)
-        self._tree = TreeSum(net.arena.diff, net.ops, pairs=onto)
+        # Beside backward, workers are not asked: they would be lacking there.
+        beside = sync.size > 1 and not net.ops.runs_ahead
+        plus = np.add if beside else net.ops.add
+        self._tree = TreeSum(net.arena.diff, plus, net.ops.copy, pairs=onto)
         self._overlap = Overlap(net, sync, self._tree) if sync.size > 1 else None
         self._statistics = Statistics(net, self.leaves, sync)
         course = Course.of(net.graph, self.leaves)

@@ -14,10 +14,11 @@ evenly as it can; its sums are equal within rounding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from netspec.backends.numpy_ops import NumpyOps
+import numpy as np
 
 Array = Any
 
@@ -72,6 +73,10 @@ class Leaves:
         return (leaf + 1) % self.group_size == 0
 
 
+def _copy(x: Array, y: Array) -> None:
+    y[...] = x
+
+
 class TreeSum:
     """Adds up the groups of one rank, handed over one by one in the same array.
 
@@ -82,15 +87,20 @@ class TreeSum:
     Args:
         bucket: the array that holds each group's sum when :meth:`add` is called, and
             the total after :meth:`complete`, which the last group takes instead.
-        ops: of the array's device, which add and copy.
+        plus: called as ``plus(a, b, y)`` for y = a + b; y is a.
+        copy: called as ``copy(x, y)`` for y = x.
         pairs: whether a group that :attr:`is_right` has been added to what the bucket
             held when :meth:`add` is called.
     """
 
     def __init__(
-        self, bucket: Array, ops: NumpyOps | None = None, pairs: bool = False
+        self,
+        bucket: Array,
+        plus: Callable[..., Any] = np.add,
+        copy: Callable[..., Any] = _copy,
+        pairs: bool = False,
     ) -> None:
-        self._bucket, self._ops = bucket, ops or NumpyOps()
+        self._bucket, self._plus, self._copy = bucket, plus, copy
         self._first = 1 if pairs else 0
         self._levels: dict[int, Array] = {}
         self._added = 0
@@ -109,7 +119,7 @@ class TreeSum:
         level = 0
         while self._added >> level & 1:
             if level >= self._first:
-                self._ops.add(self._bucket, self._levels[level], self._bucket)
+                self._plus(self._bucket, self._levels[level], self._bucket)
             level += 1
         self._added += 1
         if level >= self._first:
@@ -117,7 +127,7 @@ class TreeSum:
 
     def _keep(self, level: int) -> None:
         if level in self._levels:
-            self._ops.copy(self._bucket, self._levels[level])
+            self._copy(self._bucket, self._levels[level])
         else:
             self._levels[level] = self._bucket.copy()
 
@@ -130,4 +140,4 @@ class TreeSum:
         for level, values in sorted(self._levels.items()):
             if self._added >> level & 1:
                 own = self._bucket[part]
-                self._ops.add(own, values[part], own)
+                self._plus(own, values[part], own)

@@ -13,12 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.backends.cpu.memory import (
-    PAST_CACHES,
-    copy_past_caches,
-    fill_past_caches,
-    put_sum,
-)
+from netspec.backends.cpu.memory import PAST_CACHES, fill_past_caches
 from netspec.backends.cpu.philox import WORD, philox
 from netspec.backends.cpu.recording import launches
 from netspec.backends.cpu.threads import claim, share
@@ -28,6 +23,7 @@ from netspec.random import Key
 
 Array = Any
 
+LONG = 1 << 17  # elements from which on NumPy is slower than several workers
 EFFORT = 4  # multiply-adds that take as long as an element
 CHUNK = 1 << 14  # elements of one task: all its arrays fit the first-level cache
 
@@ -113,33 +109,26 @@ class CpuElementwiseOps(ElementwiseOps):
     @launches
     def fill(self, y: Array, value: float) -> None:
         """See :meth:`ElementwiseOps.fill`."""
-        flat = as_vectors(y)
-        if flat is None:
+        if y.size < LONG or as_vectors(y) is None:
             super().fill(y, value)
         elif y.size < PAST_CACHES:
-            put_sum(value, *flat)
+            by_chunks(_set, y.reshape(-1), np.float32(value))
         else:
             fill_past_caches(y, value)
 
     @launches
     def copy(self, x: Array, y: Array) -> None:
         """See :meth:`ElementwiseOps.copy`."""
-        flat = as_vectors(y, x)
-        if flat is None or y.shape != x.shape:
+        flat = as_vectors(x, y)
+        if flat is None or x.shape != y.shape or x.size < LONG:
             super().copy(x, y)
-        elif y.size < PAST_CACHES:
-            put_sum(0.0, *flat)
         else:
-            copy_past_caches(*reversed(flat))
+            by_chunks(_copy, *flat)
 
     @launches
     def add(self, a: Array, b: Array, y: Array) -> None:
         """See :meth:`ElementwiseOps.add`."""
-        flat = as_vectors(y, a, b)
-        if flat is None:
-            super().add(a, b, y)
-        else:
-            put_sum(0.0, *flat)
+        self.eltwise_sum((a, b), y, (1.0, 1.0))
 
     @launches
     def eltwise_sum(
@@ -180,6 +169,23 @@ class CpuElementwiseOps(ElementwiseOps):
             super().eltwise_max_backward(mask, i, dy, dx)
         else:
             by_chunks(_where, *flat, mask.reshape(-1), np.int32(i))
+
+
+@njit(cache=True, nogil=True)
+def _set(counter, tasks, workspace, y, value):  # type: ignore[no-untyped-def]
+    task = claim(counter)
+    while task < tasks:
+        y[task * CHUNK : task * CHUNK + CHUNK] = value
+        task = claim(counter)
+
+
+@njit(cache=True, nogil=True)
+def _copy(counter, tasks, workspace, x, y):  # type: ignore[no-untyped-def]
+    task = claim(counter)
+    while task < tasks:
+        part = slice(task * CHUNK, task * CHUNK + CHUNK)
+        y[part] = x[part]
+        task = claim(counter)
 
 
 @njit(cache=True, nogil=True)
