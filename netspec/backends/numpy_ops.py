@@ -21,6 +21,7 @@ from netspec.backends.reference.recurrent import RecurrentOps
 from netspec.backends.reference.reduction import ReductionOps
 from netspec.backends.reference.regions import RegionOps
 from netspec.backends.reference.relatives import RelativesOps
+from netspec.backends.reference.repetition import RepetitionOps
 from netspec.backends.reference.selection import SelectionOps
 from netspec.backends.reference.softmax import SoftmaxOps
 from netspec.backends.reference.stochastic_pooling import StochasticPoolingOps
@@ -51,6 +52,7 @@ class NumpyOps(
     BoxOps,
     UpdateOps,
     AlgorithmOps,
+    RepetitionOps,
 ):
     """All families of operations; other backends subclass it."""
 

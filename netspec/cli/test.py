@@ -89,7 +89,7 @@ def _test(args: argparse.Namespace) -> Test:
     feeding = Feeding(sources=feeds.shapes)
     net: Net = Net(
         spec, None, args.phase, *state, one_device(args), lean=True, feeding=feeding,
-        allow_python=allows_python(args),
+        frozen=True, allow_python=allows_python(args),
     )  # fmt: skip
     return Test(net, feeds, args.iterations)
 

@@ -115,6 +115,7 @@ def _net(args: argparse.Namespace) -> Any:
         *state,
         one_device(args),
         lean=not args.observed,
+        frozen=args.phase == "test",
         feeding=feeding,
         allow_python=code or False,
     )

@@ -48,7 +48,9 @@ def write_batch_features(
     if not feeds.by_layer:
         raise UsageError("the net has no data layer.", "Give one, or name pictures.")
     feeding = Feeding(sources=feeds.shapes)
-    net = Net(spec, weights, "test", level, stages, device, feeding=feeding)
+    net = Net(
+        spec, weights, "test", level, stages, device, frozen=True, feeding=feeding
+    )
     batch = next(iter(feeds.by_layer.values())).batch_size
     for name in targets:
         _check(net, name, batch)

@@ -139,7 +139,7 @@ class Runner:
         spec = self._dense.net if form.dense else self.cut.net
         kernels = self._dense.kernels if form.dense else {}
         return _Tenant(
-            spec, kernels, device=self._device, lean=self._lean,
+            spec, kernels, device=self._device, lean=self._lean, frozen=True,
             feeding=self._feeding(form, rows), share_with=owner,
         )  # fmt: skip
 

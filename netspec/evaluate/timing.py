@@ -77,8 +77,8 @@ def time_net(net: Net, iterations: int, on_iteration: Callable[[], None]) -> Tim
     for i in range(iterations + 1):
         net.begin_pass(iteration=i, checked=checked)
         net.clear_param_diffs()
-        f = [_span(net, node.layer.forward, run) for node, run in net.forward_steps]
-        b = [_span(net, node.layer.backward, run) for node, run in net.backward_steps]
+        f = [_span(net, net.run_forward, *step) for step in net.forward_steps]
+        b = [_span(net, net.run_backward, *step) for step in net.backward_steps]
         if i:
             forward.append([net.ops.seconds(*span) for span in f])
             backward.append([net.ops.seconds(*span) for span in b])
@@ -86,10 +86,10 @@ def time_net(net: Net, iterations: int, on_iteration: Callable[[], None]) -> Tim
     return _timing(net, forward, backward)
 
 
-def _span(net: Net, step: Callable[[Any, Any], None], run: Any) -> tuple[Any, Any]:
+def _span(net: Net, run: Callable[[Any, Any], None], *step: Any) -> tuple[Any, Any]:
     """Marks before and after a step, on the device."""
     start = net.ops.mark()
-    step(net.ops, run)
+    run(*step)
     return start, net.ops.mark()
 
 

@@ -179,12 +179,21 @@ class Layer:
     fills_itself: ClassVar[bool] = False  # a source that nobody needs to feed
     resizes: ClassVar[bool] = False  # data decides the tops' shapes: see `Run.resize`
     runs_code: ClassVar[bool] = False  # the file names code: see `layers.python`
+    # Whether every pass calls the same operations on the same arrays, whatever they
+    # hold, and does nothing else; may depend on the file.  A class that has a forward
+    # or backward of its own says it for itself.
+    repeats: bool = False
     judges: ClassVar[bool] = False  # a test reports `judge` of its tops, not their mean
     # Only so many of the first bottoms get a gradient unasked; None: all.
     open_bottoms: ClassVar[int | None] = None
     # What backward reads beside diffs, parameters and scratch; may depend on the file.
     backward_reads_bottom: bool = True
     backward_reads_top: bool = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if vars(cls).keys() & {"forward", "backward", "join"}:
+            cls.repeats = vars(cls).get("repeats", False)
 
     def __init__(
         self, proto: LayerParameter, phase: int = TRAIN, file: str = ""

@@ -28,6 +28,7 @@ class BatchNorm(Layer):
     """
 
     allows_in_place = True
+    repeats = True
 
     def setup(self) -> None:
         """Read batch_norm_param."""

@@ -15,6 +15,7 @@ class Concat(Layer):
 
     bottoms = at_least(1)
     backward_reads_bottom = False
+    repeats = True
 
     def setup(self) -> None:
         """Read the axis, new or old spelling."""

@@ -35,6 +35,7 @@ class Convolution(Layer):
 
     bottoms: ClassVar = at_least(1)
     tops: ClassVar = at_least(1)
+    repeats = True
 
     def setup(self) -> None:
         """Read convolution_param; what depends on the axes waits for the shapes."""

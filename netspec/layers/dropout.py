@@ -20,9 +20,11 @@ class Dropout(Layer):
 
     allows_in_place = True
     backward_reads_bottom = False
+    repeats = True
 
     def setup(self) -> None:
         """Read the ratio."""
+        self.repeats = self.repeats and not self.training
         self.ratio: float = self.proto.dropout_param.dropout_ratio
         if not 0 <= self.ratio < 1:
             raise SpecError(

@@ -31,6 +31,7 @@ class Eltwise(Layer):
     """
 
     bottoms = at_least(2)
+    repeats = True
 
     def setup(self) -> None:
         """Read the operation and its coefficients."""

@@ -15,6 +15,8 @@ PREFIX = "inner_product_param"
 class InnerProduct(Layer):
     """Caffe's InnerProduct: axes before *axis* are a batch, the others one vector."""
 
+    repeats = True
+
     def setup(self) -> None:
         """Read inner_product_param."""
         self.message = self.proto.inner_product_param

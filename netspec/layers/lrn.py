@@ -22,6 +22,8 @@ class LRN(Layer):
     says, as in Caffe.
     """
 
+    repeats = True
+
     def setup(self) -> None:
         """Read lrn_param."""
         message = self.proto.lrn_param

@@ -37,6 +37,7 @@ class Pooling(Layer):
 
     tops = between(1, 2)
     backward_reads_bottom = False
+    repeats = True
 
     def setup(self) -> None:
         """Read pooling_param."""
@@ -52,6 +53,7 @@ class Pooling(Layer):
             self.kernel = self._pair("kernel", "kernel_size", 0)
             self._check_window()
         self.draws = self.is_stochastic and self.training
+        self.repeats = self.repeats and not self.draws
         self.backward_reads_bottom = self.backward_reads_top = (
             self.is_stochastic and not self.training
         )

@@ -20,6 +20,7 @@ class ReLU(Layer):
     allows_in_place = True
     backward_reads_bottom = False
     backward_reads_top = True
+    repeats = True
 
     def setup(self) -> None:
         """Read the slope."""

@@ -29,6 +29,7 @@ class Scale(Layer):
 
     bottoms = between(1, 2)
     allows_in_place = True
+    repeats = True
 
     def setup(self) -> None:
         """Read scale_param."""

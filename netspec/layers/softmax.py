@@ -26,6 +26,7 @@ class Softmax(Layer):
     allows_in_place = True
     backward_reads_bottom = False
     backward_reads_top = True
+    repeats = True
 
     def infer_shapes(self, bottom: Shapes) -> Shapes:
         """The bottom's shape; refuses an axis that it lacks."""

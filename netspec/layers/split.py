@@ -14,6 +14,7 @@ class Split(Layer):
     tops = at_least(1)
     alias = Alias.DATA
     backward_reads_bottom = False
+    repeats = True
 
     def infer_shapes(self, bottom: Shapes) -> Shapes:
         """The bottom's shape for every top."""

@@ -19,6 +19,7 @@ from netspec.net.arena import Arena, Room, borrow, make_params
 from netspec.net.blob import Blob
 from netspec.net.load import Loader
 from netspec.net.memory import Memory, node_params
+from netspec.net.repeating import Repeater
 from netspec.net.resizing import Resizer
 from netspec.net.room import no_room, telling_memory
 from netspec.plan import Plan, make_plan
@@ -50,6 +51,8 @@ class Net:
             force_backward.
         recompute: drop what forward computes, and compute it again when backward needs
             it: less memory, the same numbers. Only for a lean net.
+        frozen: the parameters will not change but by :meth:`load` once the net has run:
+            what depends on them alone is computed once.
         seed: of the fillers and of the random layers.
         dtype: float type of all arrays.
         feeding: shapes that the file leaves open, and shards.
@@ -74,6 +77,7 @@ class Net:
         *,
         lean: bool = False,
         recompute: bool = False,
+        frozen: bool = False,
         seed: int = 0,
         dtype: str = "float32",
         feeding: Feeding | None = None,
@@ -85,7 +89,7 @@ class Net:
         self.ops = open_device(device)
         self.device = self.ops.name
         self.lean, self.seed, self.dtype = lean, seed, dtype
-        self.recompute = recompute
+        self.recompute, self.frozen = recompute, frozen
         if recompute and not lean:
             raise UsageError("recompute is asked of a net that is not lean.", NOT_LEAN)
         self.state = (_phase(phase), level, tuple(stages))
@@ -126,7 +130,8 @@ class Net:
             memory = Memory(self.plan, self.dtype, self._lent_now(), self.ops)
         self._blobs = memory.blobs
         runs = memory.runs(self.param_blobs, self.seed)
-        self._resizer = Resizer(memory, runs)
+        self._repeater = Repeater(self.ops, self.frozen)
+        self._resizer = Resizer(memory, runs, self._repeater.forget)
         self._resizer.install()
         self._steps = list(zip(self.graph.nodes, runs))
         self._forward_steps = self._of_kind(Kind.FORWARD)
@@ -308,6 +313,7 @@ class Net:
         """Load weights by layer name; options are those of :class:`Loader`'s load."""
         self.ops.use()
         loader = Loader(self.graph, self.param_blobs, self.seed, self.ops)
+        self._repeater.forget()
         return loader.load(weights, **options)
 
     def share_params(self, owner: Net) -> None:
@@ -327,6 +333,7 @@ class Net:
             self.param_blobs[i] = Blob(blob.data, self.param_blobs[i].diff)
         for node, run in self._steps:
             run.param[:] = [p.data for p in node_params(node, self.param_blobs)]
+        self._repeater.forget()
 
     # What solvers and timers use -------------------------------------------------
 
@@ -382,7 +389,7 @@ class Net:
         """Run one step of :attr:`forward_steps`."""
         self.ops.use()
         try:
-            node.layer.forward(self.ops, run)
+            self._repeater.run(node.layer, run, "forward")
         except NetspecError as error:
             raise error.at(node.place, (node.name, node.type)) from None
         except MemoryError as error:
@@ -417,7 +424,7 @@ class Net:
             self._repeat(*again)
         self.ops.use()
         try:
-            node.layer.backward(self.ops, run)
+            self._repeater.run(node.layer, run, "backward")
         except NetspecError as error:
             raise error.at(node.place, (node.name, node.type)) from None
         except MemoryError as error:

@@ -9,7 +9,7 @@ no longer fits gets memory of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from netspec.errors import DataError, NetspecError, SpecError
@@ -25,10 +25,13 @@ class Resizer:
 
     Args:
         runs: of the net's nodes, in order.
+        changed: called when they are handed other arrays.
     """
 
-    def __init__(self, memory: Memory, runs: Sequence[Run]) -> None:
-        self._memory, self._runs = memory, runs
+    def __init__(
+        self, memory: Memory, runs: Sequence[Run], changed: Callable[[], None]
+    ) -> None:
+        self._memory, self._runs, self._changed = memory, runs, changed
         self._nodes = memory.graph.nodes
 
     def install(self) -> None:
@@ -66,6 +69,7 @@ class Resizer:
             self._memory.show(name, shape)
         for i in touched:
             self._memory.connect(self._runs[i], i)
+        self._changed()
 
     def _follow(
         self, index: int, shapes: dict[str, Shape], stop: int | None = None

@@ -77,9 +77,11 @@ class Passes:
         self._bad = 0
         self._iteration = 0
         self._spent = RankSeconds()
-        plus = net.ops.add if net.ops.runs_ahead else np.add
         onto = self.leaves.group_size == 1 and adds_each_once(net.graph)
-        self._tree = TreeSum(net.arena.diff, plus, pairs=onto)
+        # Beside backward, workers are not asked: they would be lacking there.
+        beside = sync.size > 1 and not net.ops.runs_ahead
+        plus = np.add if beside else net.ops.add
+        self._tree = TreeSum(net.arena.diff, plus, net.ops.copy, pairs=onto)
         self._overlap = Overlap(net, sync, self._tree) if sync.size > 1 else None
         self._statistics = Statistics(net, self.leaves, sync)
         course = Course.of(net.graph, self.leaves)

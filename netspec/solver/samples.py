@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count as count_up
 from typing import Any, Protocol
 
@@ -52,6 +53,7 @@ class Course:
         size, total = self.leaves.size, self.leaves.total
         return any(rank * total // size % self.shards for rank in range(size))
 
+    @cached_property
     def spans(self) -> list[range]:
         """The leaves that are read together."""
         owned = self.leaves.owned
@@ -74,7 +76,7 @@ class Course:
     def beginning(self, first: int, count: int) -> Iterator[Range]:
         """A given range, and endless ones that this rank reads after it."""
         start = first // (self.rows * self.leaves.total)
-        every = (self.range(i, span) for i in count_up(start) for span in self.spans())
+        every = (self.range(i, span) for i in count_up(start) for span in self.spans)
         yield first, count
         yield from (each for each in every if each[0] > first)
 
@@ -104,14 +106,14 @@ class Samples:
             return
         passes = self._course.leaves.total // self._course.shards
         counts = np.zeros((passes, len(self._layers)))
-        for span in self._course.spans():
+        for span in self._course.spans:
             counts[span.start // self._course.shards] += self._count(self._read(span))
         self._sync.reduce(counts.reshape(-1))
         self._counts = {i: self._named(row) for i, row in enumerate(counts)}
 
     def leaf(self, leaf: int) -> tuple[Rows, Mapping[str, float]]:
         """Samples of one leaf, and the counts of the batch that it is a part of."""
-        span = next((s for s in self._course.spans() if leaf in s), None)
+        span = next((s for s in self._course.spans if leaf in s), None)
         if span is None:  # another rank's, looked at after it diverged
             rows = self._source.read(*self._at(range(leaf, leaf + 1)))
             return rows, self._counts.get(leaf // self._course.shards, {})

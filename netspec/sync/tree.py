@@ -73,6 +73,10 @@ class Leaves:
         return (leaf + 1) % self.group_size == 0
 
 
+def _copy(x: Array, y: Array) -> None:
+    y[...] = x
+
+
 class TreeSum:
     """Adds up the groups of one rank, handed over one by one in the same array.
 
@@ -84,14 +88,19 @@ class TreeSum:
         bucket: the array that holds each group's sum when :meth:`add` is called, and
             the total after :meth:`complete`, which the last group takes instead.
         plus: called as ``plus(a, b, y)`` for y = a + b; y is a.
+        copy: called as ``copy(x, y)`` for y = x.
         pairs: whether a group that :attr:`is_right` has been added to what the bucket
             held when :meth:`add` is called.
     """
 
     def __init__(
-        self, bucket: Array, plus: Callable[..., Any] = np.add, pairs: bool = False
+        self,
+        bucket: Array,
+        plus: Callable[..., Any] = np.add,
+        copy: Callable[..., Any] = _copy,
+        pairs: bool = False,
     ) -> None:
-        self._bucket, self._plus = bucket, plus
+        self._bucket, self._plus, self._copy = bucket, plus, copy
         self._first = 1 if pairs else 0
         self._levels: dict[int, Array] = {}
         self._added = 0
@@ -118,7 +127,7 @@ class TreeSum:
 
     def _keep(self, level: int) -> None:
         if level in self._levels:
-            self._levels[level][...] = self._bucket
+            self._copy(self._bucket, self._levels[level])
         else:
             self._levels[level] = self._bucket.copy()
 

@@ -60,7 +60,7 @@ NEEDS = {
 def netspec_inference(folder: Folder) -> Round:
     from netspec.net import Net
 
-    net = Net(folder.path / "net.prototxt", lean=True)
+    net = Net(folder.path / "net.prototxt", lean=True, frozen=True)
     net.reshape(**{folder.input: folder.shape})
     images, _ = folder.batch()
     return lambda: net.forward(**{folder.input: images})

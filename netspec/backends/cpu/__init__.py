@@ -13,6 +13,7 @@ from netspec.backends.cpu.lrn import CpuLrnOps
 from netspec.backends.cpu.memory import CpuMemoryOps
 from netspec.backends.cpu.pooling import CpuPoolingOps
 from netspec.backends.cpu.prelu import CpuPReluOps
+from netspec.backends.cpu.recording import Fallback
 from netspec.backends.cpu.reduction import CpuReductionOps
 from netspec.backends.cpu.regions import CpuRegionOps
 from netspec.backends.cpu.relatives import CpuRelativesOps
@@ -20,7 +21,6 @@ from netspec.backends.cpu.selection import CpuSelectionOps
 from netspec.backends.cpu.softmax import CpuSoftmaxOps
 from netspec.backends.cpu.stochastic_pooling import CpuStochasticPoolingOps
 from netspec.backends.cpu.update import CpuUpdateOps
-from netspec.backends.numpy_ops import NumpyOps
 
 
 class CpuOps(
@@ -42,7 +42,7 @@ class CpuOps(
     CpuSoftmaxOps,
     CpuUpdateOps,
     CpuMemoryOps,
-    NumpyOps,
+    Fallback,
 ):
     """float32 compiled; other float types by the reference.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from netspec.backends.cpu.pieces import over
+from netspec.backends.cpu.recording import launches
 from netspec.backends.cpu.sums import STRIP, channel_sums
 from netspec.backends.cpu.threads import claim
 from netspec.backends.reference.affine import AffineOps
@@ -18,6 +19,7 @@ Array = Any
 class CpuAffineOps(AffineOps):
     """float32 by kernels; other types as the reference does."""
 
+    @launches
     def affine(
         self, x: Array, scale: Array | None, bias: Array | None, y: Array
     ) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from netspec.backends.cpu.frame import plain
 from netspec.backends.cpu.pieces import over
+from netspec.backends.cpu.recording import launches
 from netspec.backends.cpu.sums import channel_sums
-from netspec.backends.cpu.threads import claim
+from netspec.backends.cpu.threads import claim, share
 from netspec.backends.reference.batch_norm import BatchNormOps, by_channel
 from netspec.compiled import njit
 
@@ -29,14 +31,18 @@ def _spread(kernel: Callable[..., None], x: Array, *args: Any) -> None:
 class CpuBatchNormOps(BatchNormOps):
     """float32 by kernels; other types as the reference does."""
 
+    @launches
     def stored_statistics(
         self, stored: Sequence[Array], mean: Array, variance: Array
     ) -> None:
         """See :meth:`BatchNormOps.stored_statistics`."""
-        factor = float(stored[2][0])
-        share = stored[2].dtype.type(1 / factor if factor else 0)
-        for total, out in zip(stored, (mean, variance)):
-            np.multiply(total, share, out=out, casting="same_kind")
+        sums = stored[:3]  # a scale and a bias may follow
+        if plain(*sums, mean, variance):
+            # What reads mean and variance is done once as well, or in every pass, and
+            # is then not recorded.
+            share(_divide, 1, *sums, mean, variance, once=True)
+        else:
+            super().stored_statistics(stored, mean, variance)
 
     def channel_statistics(self, x: Array, mean: Array, variance: Array) -> None:
         """See :meth:`BatchNormOps.channel_statistics`.
@@ -105,6 +111,17 @@ class CpuBatchNormOps(BatchNormOps):
         inverse = inverse_deviation(variance, eps).astype(np.float32)
         zero = np.zeros_like(inverse)
         _spread(_normalise, by_channel(dy), zero, inverse, by_channel(dx), None)
+
+
+@njit(cache=True, nogil=True)
+def _divide(counter, tasks, workspace, mean, variance, factor, own_mean, own_variance):  # type: ignore[no-untyped-def]
+    """Stored sums by their factor, in one task."""
+    if claim(counter) == tasks:
+        return
+    share = np.float32(1 / np.float64(factor[0]) if factor[0] else 0.0)
+    for c in range(mean.size):
+        own_mean[c] = mean[c] * share
+        own_variance[c] = variance[c] * share
 
 
 @njit(cache=True, nogil=True)

@@ -8,6 +8,7 @@ that stay in the cache.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from numba import types
@@ -40,23 +41,23 @@ _ADDRESS, _COUNT = types.uintp, types.intp
 def combinations(a: Array, b: Array, bias: Array, c: Array) -> None:
     """c = a b + bias; a (N, K), b (K, M), bias (M,) or empty, all contiguous."""
     batch, columns = c.shape
-    shares = SHARES * -(-c.size // (SHARES * HELD))
-    panels = -(-columns // (shares * LANES))
-    tasks = -(-columns // (panels * LANES))
-    room, work = batch * (panels * LANES + GROUP), batch * b.size
-    share(_combine, tasks, a, b, bias, c, panels, workspace=room, work=work)
+    shares, panels = SHARES * -(-c.size // (SHARES * HELD)), -(-columns // LANES)
+    tasks = min(shares, panels)
+    room = batch * (-(-panels // max(1, tasks)) * LANES + GROUP)
+    share(_combine, tasks, a, b, bias, c, panels, workspace=room, work=batch * b.size)
 
 
 @njit(nogil=True, cache=True)
 def _combine(counter, tasks, workspace, a, b, bias, c, panels):  # type: ignore[no-untyped-def]
-    """One task is a segment of *panels* × LANES columns."""
+    """One task is a segment of columns: some of all *panels* of LANES, about as many
+    as the others have."""
     batch, (length, columns) = len(a), b.shape
-    sums = workspace[: batch * panels * LANES]
-    factors = workspace[batch * panels * LANES :]
+    factors = workspace[: batch * GROUP]
+    sums = workspace[batch * GROUP :]
     task = claim(counter)
     while task < tasks:
-        start = task * panels * LANES
-        count = min(panels * LANES, columns - start)
+        start = task * panels // tasks * LANES
+        count = min((task + 1) * panels // tasks * LANES, columns) - start
         _begin(sums, bias, batch, start, count)
         for first in range(0, length, GROUP):
             last = min(first + GROUP, length)
@@ -133,6 +134,9 @@ def _combination(terms: int) -> Any:
                     ]
                     for row in rows
                 ]
+                for row, at in product(rows, starts):
+                    later = emit.add(row, GROUP)
+                    emit.prefetch(b, emit.add(emit.mul(later, step), at))
                 first = emit.mul(emit.mul(block, batch), terms)
                 with emit.loop(batch) as n:
                     at = emit.add(panel_sums, emit.mul(n, LANES))

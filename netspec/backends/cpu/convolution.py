@@ -14,6 +14,7 @@ from netspec.backends.cpu import depthwise, direct, winograd
 from netspec.backends.cpu.channels import channel_sums
 from netspec.backends.cpu.epilogue import finish
 from netspec.backends.cpu.frame import AXES, plain, with_neighbours
+from netspec.backends.cpu.recording import launches
 from netspec.backends.cpu.vectors import ROWS
 from netspec.backends.reference.convolution import ConvolutionOps
 
@@ -34,6 +35,7 @@ class CpuConvolutionOps(ConvolutionOps):
 
     exact = False
 
+    @launches
     def convolution_forward(
         self,
         x: Array,
@@ -78,6 +80,21 @@ class CpuConvolutionOps(ConvolutionOps):
             return super().parts_convolution(geo, dtype)
         return geo.group == 1 and geo.filters >= ROWS and _products(geo) > SLIVER
 
+    @launches
+    def convolution_backward(
+        self,
+        x: Array,
+        w: Array,
+        dy: Array,
+        dx: Array | None,
+        dw: Array | None,
+        db: Array | None,
+        geo: ConvolutionGeometry,
+    ) -> None:
+        """See :meth:`ConvolutionOps.convolution_backward`."""
+        ConvolutionOps.convolution_backward(self, x, w, dy, dx, dw, db, geo)
+
+    @launches
     def convolution_backward_data(
         self, dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry
     ) -> None:
@@ -88,6 +105,7 @@ class CpuConvolutionOps(ConvolutionOps):
         algorithm = self._choose(winograd.suits_data, geo)
         algorithm.backward_data(dy, w, dx, geo)
 
+    @launches
     def convolution_backward_weights(
         self, x: Array, dy: Array, dw: Array, geo: ConvolutionGeometry
     ) -> None:
@@ -103,6 +121,7 @@ class CpuConvolutionOps(ConvolutionOps):
             return winograd
         return depthwise if _products(geo) <= SLIVER else direct
 
+    @launches
     def channel_sums(self, dy: Array, db: Array) -> None:
         """See :meth:`ConvolutionOps.channel_sums`."""
         if not plain(dy, db):

@@ -55,8 +55,9 @@ def _dots(counter, tasks, workspace, a, b, bias, c, chunk):  # type: ignore[no-u
     quads, vectors = -(-batch // SIDE), -(-length // WIDTH)
     partial = workspace[vectors * quads * SIDE * WIDTH :]
     packed, sums = address(workspace, 0), address(partial, 0)
-    _pack((address(a, 0), packed, batch, length, quads))
     task = claim(counter)
+    if task < tasks:
+        _pack((address(a, 0), packed, batch, length, quads))
     while task < tasks:
         first, end = task * GROUP, min((task + 1) * GROUP, len(b))
         for n in range(batch):

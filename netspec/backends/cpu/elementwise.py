@@ -15,6 +15,7 @@ import numpy as np
 
 from netspec.backends.cpu.memory import PAST_CACHES, fill_past_caches
 from netspec.backends.cpu.philox import WORD, philox
+from netspec.backends.cpu.recording import launches
 from netspec.backends.cpu.threads import claim, share
 from netspec.backends.reference.elementwise import ElementwiseOps, drop_below
 from netspec.compiled import njit
@@ -22,6 +23,8 @@ from netspec.random import Key
 
 Array = Any
 
+LONG = 1 << 17  # elements from which on NumPy is slower than several workers
+EFFORT = 4  # multiply-adds that take as long as an element
 CHUNK = 1 << 14  # elements of one task: all its arrays fit the first-level cache
 
 
@@ -43,12 +46,13 @@ def unless_same(target: Array, source: Array) -> Array | None:
 
 def by_chunks(kernel: Callable[..., None], first: Array, *args: Any) -> None:
     """Run a kernel over *first* and its like, a chunk a task."""
-    share(kernel, -(-first.size // CHUNK), first, *args, work=first.size)
+    share(kernel, -(-first.size // CHUNK), first, *args, work=EFFORT * first.size)
 
 
 class CpuElementwiseOps(ElementwiseOps):
     """float32 by kernels; other types as the reference does."""
 
+    @launches
     def relu(self, x: Array, y: Array, slope: float = 0.0) -> None:
         """See :meth:`ElementwiseOps.relu`."""
         flat = as_vectors(x, y)
@@ -58,6 +62,7 @@ class CpuElementwiseOps(ElementwiseOps):
             x, y = flat
             by_chunks(_relu, x, unless_same(y, x), np.float32(slope))
 
+    @launches
     def relu_backward(self, y: Array, dy: Array, dx: Array, slope: float = 0.0) -> None:
         """See :meth:`ElementwiseOps.relu_backward`."""
         flat = as_vectors(y, dy, dx)
@@ -90,6 +95,7 @@ class CpuElementwiseOps(ElementwiseOps):
             fixed, np.uint64(first_sample), work=x.size,
         )  # fmt: skip
 
+    @launches
     def dropout_backward(self, dy: Array, mask: Array, dx: Array, ratio: float) -> None:
         """See :meth:`ElementwiseOps.dropout_backward`."""
         flat = as_vectors(dy, dx)
@@ -100,17 +106,31 @@ class CpuElementwiseOps(ElementwiseOps):
             scale = np.float32(1 / (1 - ratio))
             by_chunks(_masked, dy, unless_same(dx, dy), mask.reshape(-1), scale)
 
+    @launches
     def fill(self, y: Array, value: float) -> None:
         """See :meth:`ElementwiseOps.fill`."""
-        if y.size < PAST_CACHES or as_vectors(y) is None:
+        if y.size < LONG or as_vectors(y) is None:
             super().fill(y, value)
+        elif y.size < PAST_CACHES:
+            by_chunks(_set, y.reshape(-1), np.float32(value))
         else:
             fill_past_caches(y, value)
 
+    @launches
+    def copy(self, x: Array, y: Array) -> None:
+        """See :meth:`ElementwiseOps.copy`."""
+        flat = as_vectors(x, y)
+        if flat is None or x.shape != y.shape or x.size < LONG:
+            super().copy(x, y)
+        else:
+            by_chunks(_copy, *flat)
+
+    @launches
     def add(self, a: Array, b: Array, y: Array) -> None:
         """See :meth:`ElementwiseOps.add`."""
         self.eltwise_sum((a, b), y, (1.0, 1.0))
 
+    @launches
     def eltwise_sum(
         self,
         xs: Sequence[Array],
@@ -149,6 +169,23 @@ class CpuElementwiseOps(ElementwiseOps):
             super().eltwise_max_backward(mask, i, dy, dx)
         else:
             by_chunks(_where, *flat, mask.reshape(-1), np.int32(i))
+
+
+@njit(cache=True, nogil=True)
+def _set(counter, tasks, workspace, y, value):  # type: ignore[no-untyped-def]
+    task = claim(counter)
+    while task < tasks:
+        y[task * CHUNK : task * CHUNK + CHUNK] = value
+        task = claim(counter)
+
+
+@njit(cache=True, nogil=True)
+def _copy(counter, tasks, workspace, x, y):  # type: ignore[no-untyped-def]
+    task = claim(counter)
+    while task < tasks:
+        part = slice(task * CHUNK, task * CHUNK + CHUNK)
+        y[part] = x[part]
+        task = claim(counter)
 
 
 @njit(cache=True, nogil=True)

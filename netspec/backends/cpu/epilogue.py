@@ -12,6 +12,7 @@ import numpy as np
 
 from netspec.backends.base import Epilogue
 from netspec.backends.cpu.frame import Array
+from netspec.backends.cpu.threads import claim, share
 from netspec.compiled import njit
 
 TERMS = 5  # numbers of each filter
@@ -59,7 +60,8 @@ def finish(
     after = after or Epilogue()
     terms = np.empty((filters, TERMS), np.float32)
     given = bias, after.mean, after.variance, after.scale, after.shift
-    _fill(terms, *(NOTHING if each is None else each for each in given), after.eps)
+    found = [NOTHING if each is None else each for each in given]
+    share(_fill, 1, terms, *found, after.eps, once=True)
     is_affine = after.scale is not None or after.shift is not None
     floor = np.float32(0 if after.relu else -np.inf)
     places = NO_PLACES if after.places is None else after.places
@@ -70,8 +72,12 @@ def finish(
 
 
 @njit(nogil=True, cache=True)
-def _fill(terms, bias, mean, variance, scale, shift, eps):  # type: ignore[no-untyped-def]
-    """Fill terms; what has no elements is neutral."""
+def _fill(  # type: ignore[no-untyped-def]
+    counter, tasks, workspace, terms, bias, mean, variance, scale, shift, eps
+):
+    """Fill terms, in one task; what has no elements is neutral."""
+    if claim(counter) == tasks:
+        return
     for k in range(terms.shape[0]):
         for i in range(TERMS):
             terms[k, i] = NEUTRAL[i]

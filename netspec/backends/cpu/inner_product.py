@@ -8,7 +8,9 @@ import numpy as np
 
 from netspec.backends.cpu import combinations, dots, outer
 from netspec.backends.cpu.blas import product
+from netspec.backends.cpu.channels import channel_sums
 from netspec.backends.cpu.frame import plain
+from netspec.backends.cpu.recording import launches
 from netspec.backends.cpu.threads import claim, share
 from netspec.backends.reference.inner_product import InnerProductOps
 from netspec.compiled import njit
@@ -25,6 +27,7 @@ NO_BIAS = np.zeros(0, np.float32)
 class CpuInnerProductOps(InnerProductOps):
     """float32 is compiled; the rest is the reference's."""
 
+    @launches
     def inner_product_forward(
         self, x: Array, w: Array, b: Array | None, y: Array, transpose: bool = False
     ) -> None:
@@ -34,6 +37,7 @@ class CpuInnerProductOps(InnerProductOps):
         bias = NO_BIAS if b is None else b
         return (_combine if transpose else _dot)(x, w, bias, y)
 
+    @launches
     def inner_product_backward_data(
         self, dy: Array, w: Array, dx: Array, transpose: bool = False
     ) -> None:
@@ -42,6 +46,7 @@ class CpuInnerProductOps(InnerProductOps):
             return super().inner_product_backward_data(dy, w, dx, transpose)
         return (_dot if transpose else _combine)(dy, w, NO_BIAS, dx)
 
+    @launches
     def inner_product_backward_weights(
         self,
         x: Array,
@@ -52,10 +57,12 @@ class CpuInnerProductOps(InnerProductOps):
     ) -> None:
         """See :meth:`InnerProductOps.inner_product_backward_weights`."""
         if dw is None or not plain(x, dy, dw):
-            return super().inner_product_backward_weights(x, dy, dw, db, transpose)
+            super().inner_product_backward_weights(x, dy, dw, db, transpose)
+            return
         left, right = (x, dy) if transpose else (dy, x)
         outer.add_outer_products(left, right, dw)
-        return super().inner_product_backward_weights(x, dy, None, db, transpose)
+        if db is not None:
+            channel_sums(dy, db)
 
 
 def _dot(a: Array, b: Array, bias: Array, c: Array) -> None:

@@ -15,6 +15,7 @@ from netspec.backends.base import LrnWindow
 from netspec.backends.cpu import lrn_across
 from netspec.backends.cpu.lrn_across import BETA, STRIP, window_of
 from netspec.backends.cpu.pieces import over
+from netspec.backends.cpu.recording import launches
 from netspec.backends.cpu.threads import claim
 from netspec.backends.reference.lrn import LrnOps
 from netspec.compiled import njit
@@ -27,6 +28,7 @@ EFFORT = 20  # operations an element, roughly
 class CpuLrnOps(LrnOps):
     """float32 by kernels; other types as the reference does."""
 
+    @launches
     def lrn_across(self, x: Array, y: Array, window: LrnWindow) -> None:
         """See :meth:`LrnOps.lrn_across`."""
         if x.dtype != np.float32:
@@ -36,6 +38,7 @@ class CpuLrnOps(LrnOps):
         kernel = lrn_across.across if window.beta == BETA else _across
         over(kernel, *args, workspace=2 * STRIP, effort=EFFORT)
 
+    @launches
     def lrn_across_backward(
         self, x: Array, dy: Array, dx: Array, window: LrnWindow
     ) -> None:
@@ -48,6 +51,7 @@ class CpuLrnOps(LrnOps):
         kernel = lrn_across.across_backward if is_common else _across_backward
         over(kernel, *args, workspace=rows * STRIP, effort=EFFORT)
 
+    @launches
     def lrn_within(self, x: Array, y: Array, window: LrnWindow) -> None:
         """See :meth:`LrnOps.lrn_within`."""
         if x.dtype != np.float32:
@@ -57,6 +61,7 @@ class CpuLrnOps(LrnOps):
         space = (x.shape[2] + 3) * (x.shape[3] + window.size)
         over(_within, *args, workspace=space, effort=EFFORT)
 
+    @launches
     def lrn_within_backward(
         self, x: Array, dy: Array, dx: Array, window: LrnWindow
     ) -> None:

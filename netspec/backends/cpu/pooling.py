@@ -12,12 +12,15 @@ import numpy as np
 from netspec.backends.base import PoolingGeometry
 from netspec.backends.cpu import maxima, window_gradients, windows
 from netspec.backends.cpu.pieces import over
+from netspec.backends.cpu.recording import launches
 from netspec.backends.cpu.threads import claim
 from netspec.backends.reference.pooling import PoolingOps, window_lengths
 from netspec.compiled import njit
 from netspec.shapes import count
 
 Array = Any
+
+EFFORT = 8  # multiply-adds that take as long as a pixel
 
 _NO_INDEX = np.empty((0, 0, 0), np.uint8)
 _COMMON = frozenset((k, k, stride, stride) for k, stride in windows.SQUARES)
@@ -26,6 +29,7 @@ _COMMON = frozenset((k, k, stride, stride) for k, stride in windows.SQUARES)
 class CpuPoolingOps(PoolingOps):
     """float32 by kernels; other types as the reference does."""
 
+    @launches
     def max_pool(
         self, x: Array, y: Array, index: Array | None, g: PoolingGeometry
     ) -> None:
@@ -40,6 +44,7 @@ class CpuPoolingOps(PoolingOps):
         else:
             _spread(windows.placed_maximum, g, x, y, places, workspace=width)
 
+    @launches
     def max_pool_backward(
         self, dy: Array, index: Array, dx: Array, g: PoolingGeometry
     ) -> None:
@@ -52,6 +57,7 @@ class CpuPoolingOps(PoolingOps):
         else:
             _spread(maxima.max_pool_backward, g, dx, dy, places)
 
+    @launches
     def average_pool(self, x: Array, y: Array, g: PoolingGeometry) -> None:
         """See :meth:`PoolingOps.average_pool`."""
         lengths = _lengths(g)
@@ -113,8 +119,9 @@ def _spread(
     planes = map(_planes, (image, pooled))
     size = count(g.input)
     over(
-        kernel, g.batch * g.channels, size, *planes, *args, window, workspace=workspace
-    )
+        kernel, g.batch * g.channels, size, *planes, *args, window,
+        workspace=workspace, effort=EFFORT,
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})

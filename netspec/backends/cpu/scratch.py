@@ -6,6 +6,8 @@ import threading
 
 import numpy as np
 
+from netspec.backends.cpu.recording import spoil
+
 LASTING = 1 << 24  # float32 values of scratch, up to which it is kept: 64 MB
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
@@ -23,6 +25,8 @@ def buffer(name: str, size: int) -> np.ndarray:
         held = aligned(size)
         if size <= LASTING:
             _local.__dict__[name] = held
+        else:
+            spoil()  # a recording would keep it
     return held[:size]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from netspec.backends.base import AxisSplit
 from netspec.backends.cpu.elementwise import as_vectors
 from netspec.backends.cpu.pieces import over
+from netspec.backends.cpu.recording import launches
 from netspec.backends.cpu.threads import claim
 from netspec.backends.cpu.vector_math import exp
 from netspec.backends.reference.softmax import LEAST, SoftmaxOps
@@ -25,6 +26,7 @@ _LOWEST, _NAN = np.float32(-np.inf), np.float32(np.nan)
 class CpuSoftmaxOps(SoftmaxOps):
     """float32 rows by kernels; the rest as the reference does."""
 
+    @launches
     def softmax(self, x: Array, y: Array, axis: AxisSplit) -> None:
         """See :meth:`SoftmaxOps.softmax`."""
         if axis.inner > 1 or as_vectors(x, y) is None:

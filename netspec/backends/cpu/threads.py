@@ -31,6 +31,7 @@ from threadpoolctl import ThreadpoolController
 
 from netspec.backends.cpu.boarding import claim
 from netspec.backends.cpu.crew import Crew
+from netspec.backends.cpu.recording import note
 from netspec.backends.cpu.scratch import buffer
 from netspec.errors import UsageError
 
@@ -47,6 +48,7 @@ def share(
     workspace: int = 0,
     work: int = LEAST_WORK * 256,
     blas: bool = False,
+    once: bool = False,
 ) -> None:
     """Run *tasks* tasks of *kernel* over the workers; returns when all are done.
 
@@ -55,7 +57,19 @@ def share(
         workspace: float32 values that each worker's own scratch must hold.
         work: multiply-adds of all tasks together, roughly.
         blas: whether *kernel* calls BLAS, whose own threads must rest meanwhile.
+        once: whether parameters alone decide what it computes, which nobody overwrites.
     """
+    note(once, _launch, kernel, tasks, args, workspace, work, blas)
+
+
+def _launch(
+    kernel: Callable[..., None],
+    tasks: int,
+    args: tuple[Any, ...],
+    workspace: int,
+    work: int,
+    blas: bool,
+) -> None:
     helpers = min(count(), tasks, 1 + work // LEAST_WORK) - 1
     space = buffer("workspace", workspace)
     if blas:

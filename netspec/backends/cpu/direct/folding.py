@@ -32,7 +32,7 @@ def fold_back(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
     plan, filters = cut(geo), geo.filters // geo.group
     shape = geo.group, filters, geo.taps + ROWS
     spare = buffer("weights", count(shape)).reshape(shape)
-    spare[:, :, : geo.taps], spare[:, :, geo.taps :] = weights(w, geo), 0
+    share(_spare, count(shape[:2]), weights(w, geo), spare, work=spare.size)
     taps = plan.channels * count(geo.kernel)
     room = _workspace(filters, taps, plan.gradient_stretch)
     room += stage_size(geo, plan.channels, plan.gradient_stretch)
@@ -47,6 +47,19 @@ def fold_back(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
 def _workspace(filters: int, taps: int, stretch: int) -> int:
     """Values that :func:`_spread` needs, for the *taps* of one task."""
     return (filters + -(-taps // ROWS) * ROWS) * (stretch + WIDTH)
+
+
+@njit(nogil=True, cache=True)
+def _spare(counter, tasks, workspace, w, spare):  # type: ignore[no-untyped-def]
+    """Weights (G, K, taps), with zeros behind; one task is one filter."""
+    task, taps = claim(counter), w.shape[2]
+    while task < tasks:
+        g, k = divmod(task, w.shape[1])
+        for i in range(taps):
+            spare[g, k, i] = w[g, k, i]
+        for i in range(taps, spare.shape[2]):
+            spare[g, k, i] = 0
+        task = claim(counter)
 
 
 @njit(nogil=True, cache=True)

@@ -36,6 +36,7 @@ from netspec.compiled import njit
 from netspec.shapes import Shape, count
 
 AHEAD = 16  # outputs whose factors are fetched meanwhile
+EFFORT = 16  # products that take as long as bringing a weight to its place
 DEPTH = 64  # filters of one sum: what neighbouring sums meet stays in the first cache
 
 
@@ -115,7 +116,7 @@ def scatter(dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry) -> None:
     by_lane = by_lane.reshape(geo.group, -1)
     share(
         _order, geo.group * filters, weights(w, geo), by_lane, plan.tiles, plan.taps,
-        work=by_lane.size,
+        work=EFFORT * by_lane.size,
     )  # fmt: skip
     room = count(plan.margins) * max(plan.panels[:, 1]) + VECTORS * WIDTH
     share(

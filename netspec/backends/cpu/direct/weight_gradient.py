@@ -22,6 +22,7 @@ from netspec.compiled import njit
 from netspec.shapes import count
 
 SOME = 16  # filters whose sums are added to dw together
+EFFORT = 16  # products that take as long as bringing a sum to its place
 FILTERS = 256  # whose gradients of one box stay in the second cache
 
 
@@ -62,7 +63,7 @@ def _add(
     if apart:
         share(
             _finish, geo.group * blocks * -(-filters // SOME), sums, target, cut.taps,
-            row, column, work=sums.size,
+            row, column, work=EFFORT * sums.size,
         )  # fmt: skip
 
 
