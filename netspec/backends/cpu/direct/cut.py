@@ -15,8 +15,8 @@ from netspec.backends.cpu.vectors import LANES, WIDTH
 from netspec.shapes import count
 
 COLUMN_VALUES = 1 << 17  # float32 values of an unfolded stretch: half a 1 MB cache
-STRETCH = 8 * LANES  # positions of a stretch: more would not help
-PIECE = 5 * WIDEST  # vectors of positions of one task: more would not help
+STRETCH = 8 * LANES  # positions of a stretch of a gradient: more would not help
+PIECE = 16  # vectors of positions of one task: more would not help
 LEAST_TASKS = 8  # of a whole operation, where its shape allows
 GRADIENT_TAPS = 256  # of a task of a folded gradient, about: it packs dy
 
