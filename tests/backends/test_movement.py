@@ -97,6 +97,7 @@ def test_copying_past_caches_touches_nothing_else(start, size):
 def test_filling_copying_and_adding_touch_nothing_else(start, size, most, monkeypatch):
     """In and beyond caches, in place and not."""
     monkeypatch.setattr("netspec.backends.cpu.elementwise.PAST_CACHES", most)
+    monkeypatch.setattr("netspec.backends.cpu.elementwise.LONG", 1)
     a, b = np.random.default_rng(0).standard_normal((2, size)).astype(np.float32)
     whole, ops = np.zeros(size + 20, np.float32), CpuOps()
     y = whole[start : start + size]
