@@ -31,6 +31,14 @@ GATHERED = {
     "wide": Geometry(1, 3, 16, (5, 600), (3, 5), (1, 1), (1, 2), (1, 1)),
     "line": Geometry(2, 6, 16, (301,), (5,), (2,), (2,), (1,)),
     "volume": Geometry(2, 4, 18, (4, 5, 6), (2, 3, 2), (1, 2, 1), (0, 1, 2), (2, 1, 1)),
+    "one_layer": Geometry(
+        2, 50, 18, (3, 5, 6), (3, 3, 2), (1, 1, 1), (0, 1, 2), (1,) * 3
+    ),
+    "one_tap": Geometry(3, 300, 101, (7, 7), (1, 1), (1, 1), (0, 0), (1, 1)),
+    "one_tap_more": Geometry(5, 160, 34, (9, 7), (1, 1), (1, 1), (0, 0), (1, 1), 2),
+    "one_tap_padded": Geometry(2, 48, 33, (5, 6), (1, 1), (1, 2), (1, 3), (1, 1), 3),
+    "large_kernel": Geometry(1, 3, 40, (9, 9), (13, 15), (1, 1), (6, 8), (1, 1)),
+    "wide_plane": Geometry(1, 64, 33, (13, 17), (3, 3), (1, 1), (1, 1), (1, 1)),
 }
 
 
@@ -86,8 +94,35 @@ def test_large_convolutions_have_filters_in_lanes():
         Geometry(16, 96, 256, (27, 27), (5, 5), (1, 1), (2, 2), (1, 1))
     )
     assert not direct._gathers(
+        Geometry(16, 512, 4096, (1, 7), (1, 1), (1, 1), (0, 8), (1, 1))
+    )
+
+
+def test_small_planes_have_filters_in_lanes():
+    """The weights are most of what is read."""
+    for batch, gathers in ((1, True), (5, True), (8, False)):
+        geo = Geometry(batch, 512, 2048, (7, 7), (1, 1), (1, 1), (0, 0), (1, 1))
+        assert direct._gathers(geo) == gathers
+    assert direct._gathers(
         Geometry(1, 512, 4096, (7, 7), (7, 7), (1, 1), (0, 0), (1, 1))
     )
+    assert not direct._gathers(
+        Geometry(1, 99, 3, (7, 7), (3, 3), (1, 1), (1, 1), (1, 1))
+    )
+
+
+def test_workers_that_turn_weights_do_not_meet():
+    """From whichever end they take the panels."""
+    geo = Geometry(1, 64, 230, (7, 7), (3, 3), (1, 1), (1, 1), (1, 1), 2)
+    a, ops = Arrays(geo, np.float32), CpuOps(exact=True)
+    before = threads.count()
+    found = set()
+    for number in [1, *[2, 3] * 20]:
+        threads.set_count(number)
+        ops.convolution_forward(a.x, a.w, a.b, a.y, geo)
+        found.add(a.y.tobytes())
+    threads.set_count(before)
+    assert len(found) == 1
 
 
 def test_parts_of_a_chunk_do_not_meet():

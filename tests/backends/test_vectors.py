@@ -21,14 +21,15 @@ import numpy as np
 from netspec.backends.cpu import CpuOps
 from netspec.backends.cpu.vectors import WIDTH
 from netspec.backends.numpy_ops import NumpyOps
-from tests.backends import test_convolution, test_inner_product, test_lrn
-from tests.backends import test_pooling, test_windows, test_winograd
+from tests.backends import test_convolution, test_direct, test_inner_product
+from tests.backends import test_lrn, test_pooling, test_windows, test_winograd
 
 assert WIDTH == int(sys.argv[1]), WIDTH
 for cases, names in (
     (test_winograd.CASES, ("groups",)),
     (test_winograd.WIDE, ("wide_groups",)),
     (test_convolution.CASES, ("stride", "group", "dilation", "one_by_one")),
+    (test_direct.GATHERED, ("one_tap_more", "one_image")),
 ):
     for name in names:
         found = test_winograd.run(CpuOps(), cases[name])

@@ -231,6 +231,10 @@ class Emitter:
         lanes = list(range(1, WIDTH + 1))
         return self._vector(self._shuffle(vector.value, last.value, lanes))
 
+    def turned(self, vector: Vector) -> Vector:
+        """Lanes 1, 2 ... and then lane 0."""
+        return self.shifted(vector, vector)
+
     def interleave(self, vectors: Sequence[Vector]) -> list[Vector]:
         """The reverse of :meth:`deinterleave`."""
         a, b, c, d = (v.value for v in vectors)
@@ -255,6 +259,49 @@ class Emitter:
             pairs = [self._zip(rows[i], rows[i + half]) for i in range(half)]
             rows = [v for pair in pairs for v in pair]
         return [self._vector(v) for v in rows]
+
+    def columns(self, address: Value, rows: Sequence[Value]) -> list[Vector]:
+        """The columns of a square in memory; *rows* are where its rows are.
+
+        As :meth:`transpose` with half the instructions: rows come by fours of values,
+        to the fours of lanes where these are needed.
+        """
+        columns = []
+        for first in range(0, WIDTH, 4):
+            vectors = []
+            for i in range(4):
+                fours = [self._four(address, row, first) for row in rows[i::4]]
+                while len(fours) > 1:
+                    pairs = zip(fours[::2], fours[1::2], strict=True)
+                    fours = [self._joined(*pair) for pair in pairs]
+                vectors += fours
+            columns += self._turned_fours(vectors)
+        return columns
+
+    def _four(self, address: Value, offset: Value, first: int) -> Value:
+        kind = ir.VectorType(FLOAT, 4)
+        pointer = self._pointer(address, self.add(offset, first), kind)
+        return self.builder.load(pointer, align=FLOAT_BYTES, typ=kind)
+
+    def _joined(self, a: Value, b: Value) -> Value:
+        lanes = list(range(2 * a.type.count))
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+        return self.builder.shuffle_vector(a, b, mask)
+
+    def _turned_fours(self, vectors: Sequence[Value]) -> list[Vector]:
+        """Fours of lanes of 4 vectors as the rows of squares; their columns."""
+        a, b, c, d = vectors
+        columns = []
+        for half in (0, 2):
+            one, two = self._zip_fours(a, c, half), self._zip_fours(b, d, half)
+            columns += [self._zip_fours(one, two, low) for low in (0, 2)]
+        return [self._vector(column) for column in columns]
+
+    def _zip_fours(self, a: Value, b: Value, half: int) -> Value:
+        """Lanes of a and b in turn: the two from *half* on of each four."""
+        fours = range(half, WIDTH, 4)
+        lanes = [i + j + k for i in fours for j in (0, 1) for k in (0, WIDTH)]
+        return self._shuffle(a, b, lanes)
 
     def sums(self, vectors: Sequence[Vector]) -> Vector:
         """The sums of the lanes of WIDTH vectors, in their order."""

@@ -1,9 +1,9 @@
 """Pooling over the windows that nets have, in vector instructions.
 
-WIDTH windows side by side are worked on at once, from the first row of a plane to the
-last.  What windows of the next row share with these stays in registers, so that every
-row of the image is read once.  Lanes beyond the image, and rows, count as a value that
-changes nothing.
+As many windows side by side as one vector shows whole are worked on at once, from the
+first row of a plane to the last.  What windows of the next row share with these stays
+in registers, so that every row of the image is read once.  Lanes beyond the image, and
+rows, count as a value that changes nothing.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from netspec.compiled import njit
 # Kernel and stride, of H and W alike, that have kernels; any padding.
 SQUARES = ((2, 2), (3, 1), (3, 2))
 
+AHEAD = 1024  # values, from one that is read to one that is fetched meanwhile
 _LEAST = np.float32(LOWEST)
 _ADDRESS, _COUNT = types.uintp, types.intp
 ARGUMENTS = (_ADDRESS,) * 4 + (_COUNT,) * 9 + (_ADDRESS,)  # of Planes
@@ -154,7 +155,7 @@ class Average(Maximum):
 
 
 class Strip:
-    """WIDTH windows side by side: their columns.
+    """Windows side by side, as many as one vector a phase of the stride shows whole.
 
     Attributes:
         first: number of the first window.
@@ -165,30 +166,34 @@ class Strip:
         self, emit: Emitter, at: Planes, block: Value, kernel: int, stride: int
     ) -> None:
         self.emit, self.kernel, self.stride = emit, kernel, stride
-        self.first = emit.mul(block, WIDTH)
-        self.outputs = lanes.inside(emit, self.first, at.out_w)
-        self.base = emit.sub(emit.mul(self.first, stride), at.pad_w)
-        self.masks = {
-            start: lanes.inside(emit, emit.add(self.base, start), at.width)
-            for tap in range(0, kernel, stride)
-            for start in range(tap, tap + stride * WIDTH, WIDTH)
-        }
+        step = windows_of(kernel, stride)
+        self.first = emit.mul(block, step)
+        end = emit.add(self.first, step)
+        beyond = emit.builder.icmp_signed(">", end, at.out_w)
+        end = emit.builder.select(beyond, at.out_w, end)
+        self.outputs = lanes.inside(emit, self.first, end)
+        base = emit.sub(emit.mul(self.first, stride), at.pad_w)
+        columns = [emit.add(base, v * WIDTH) for v in range(stride)]
+        self.columns = [(c, lanes.inside(emit, c, at.width)) for c in columns]
 
     def taps(self, row: Value, outside: float) -> list[Vector]:
         """The values of one row, by their column of the window."""
-        found = []
-        for tap in range(0, self.kernel, self.stride):
-            starts = range(tap, tap + self.stride * WIDTH, WIDTH)
-            found += self._apart([self._load(row, start, outside) for start in starts])
-        return found[: self.kernel]
-
-    def _load(self, row: Value, start: int, outside: float) -> Vector:
-        column = self.emit.add(self.base, start)
-        return lanes.load(self.emit, self.masks[start], row, column, outside)
+        self.emit.prefetch(row, self.emit.add(self.columns[0][0], AHEAD))
+        phases = self._apart(
+            [lanes.load(self.emit, mask, row, at, outside) for at, mask in self.columns]
+        )
+        while len(phases) < self.kernel:  # what a neighbour of the window has there
+            phases.append(self.emit.turned(phases[-self.stride]))
+        return phases
 
     def _apart(self, vectors: list[Vector]) -> list[Vector]:
         """One vector of each phase of the stride."""
         return vectors if len(vectors) == 1 else self.emit.in_turn(*vectors)
+
+
+def windows_of(kernel: int, stride: int) -> int:
+    """Windows of one strip."""
+    return WIDTH - (kernel - 1) // stride
 
 
 def size_of(emit: Emitter, values: Value) -> Value:
@@ -221,12 +226,11 @@ def _pool(
     kind: type[Maximum], emit: Emitter, at: Planes, kernel: int, stride: int
 ) -> None:
     """All planes, for windows of *kernel* × *kernel*, *stride* apart."""
-    blocks = emit.divide(emit.add(at.out_w, WIDTH - 1), WIDTH)
-    with emit.loop(blocks) as block:
+    step = windows_of(kernel, stride)
+    blocks = emit.divide(emit.add(at.out_w, step - 1), step)
+    with emit.loop(at.planes) as plane, emit.loop(blocks) as block:
         strip = Strip(emit, at, block, kernel, stride)
-        operation = kind(emit, at, strip)
-        with emit.loop(at.planes) as plane:
-            _down(emit, at, strip, operation, plane)
+        _down(emit, at, strip, kind(emit, at, strip), plane)
 
 
 def _down(

@@ -13,6 +13,7 @@ from functools import lru_cache
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct.data_gradient import backward_data
 from netspec.backends.cpu.direct.gathering import gather_outputs
+from netspec.backends.cpu.direct.phases import of_outputs
 from netspec.backends.cpu.direct.products import convolve
 from netspec.backends.cpu.direct.skipping import met, pick
 from netspec.backends.cpu.direct.weight_gradient import backward_weights
@@ -45,8 +46,13 @@ def forward(
 
 @lru_cache(maxsize=1024)
 def _gathers(geo: ConvolutionGeometry) -> bool:
-    """Whether filters rather than positions lie in vectors."""
+    """Whether filters rather than positions lie in vectors.
+
+    A few positions would not fill them, and weights are read once then.
+    """
     each = geo.filters // geo.group
+    if of_outputs(geo).regions == 1:
+        return each >= WIDTH
     is_large = geo.batch * count(geo.output) >= POSITIONS and geo.taps >= TAPS
     is_filled = each >= FILLED * WIDTH * -(-each // WIDTH)
     return is_large and is_filled and count(geo.kernel) > 1

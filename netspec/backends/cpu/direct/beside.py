@@ -135,8 +135,8 @@ def beside(
     whole = emit.divide(width, WIDTH)
     with emit.loop(whole) as block:
         at = emit.mul(block, WIDTH)
-        taken = [emit.load(rows, emit.add(at, start)) for start in starts]
-        for i, column in enumerate(emit.transpose(taken)):
+        places = [emit.add(at, start) for start in starts]
+        for i, column in enumerate(emit.columns(rows, places)):
             emit.store(target, emit.mul(emit.add(at, i), jump), column)
     at = emit.mul(whole, WIDTH)
     rest = emit.sub(width, at)

@@ -180,6 +180,8 @@ def _cut(
     regions *= -(-axes[1].size // region.lines) * -(-axes[2].size // region.columns)
     panels = list(panels_of(targets // geo.group))
     blocks = min(len(panels), -(-TASKS // (regions * geo.group)))
+    if regions == 1:  # whose sources a worker packs once
+        blocks = len(panels)
     cuts = [i * len(panels) // blocks for i in range(blocks + 1)]
     widest = max(-(-some // WIDTH) * WIDTH for _, some in panels)
     values = region.images * each * region.planes * region.rows * region.length

@@ -6,12 +6,25 @@ vectors begin anywhere.  Sums stay in registers while up to three loops pass by.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from llvmlite import ir
 from numba import types
 
-from netspec.backends.cpu.vectors import INDEX, ROWS, WIDTH, Emitter, Value, emitted
+from netspec.backends.cpu.vectors import (
+    FLOAT_BYTES,
+    INDEX,
+    ROWS,
+    WIDTH,
+    Emitter,
+    Value,
+    emitted,
+)
 
 VECTORS = 3  # at most, at once; with ROWS rows their sums fill the registers
+
+Fetch = Callable[[Value, Value, list[Value]], None]
 
 _ADDRESS, _COUNT = types.uintp, types.intp
 
@@ -31,6 +44,43 @@ def add_products(emit: Emitter, rows: Value, vectors: Value, *where: Value) -> N
     whether to add to what c holds; the address of what a is next time, which is fetched
     meanwhile.
     """
+    a, a_row, *steps = where[:5]
+    b, rest, next_a = where[5 : 5 + VECTORS], where[5 + VECTORS : -1], where[-1]
+
+    def fetch(p: Value, at_a: Value, _: list[Value]) -> None:
+        turn = emit.builder.and_(p, emit.index(ROWS - 1))
+        emit.prefetch(next_a, emit.add(at_a, emit.mul(a_row, turn)))
+
+    _choose(emit, rows, vectors, a, a_row, steps, b, rest, fetch)
+
+
+@emitted(
+    _COUNT, _COUNT, _ADDRESS, *[_COUNT] * 3, _ADDRESS, *[_COUNT] * 3,
+    _ADDRESS, _COUNT, _COUNT, _COUNT, _COUNT, types.boolean, _ADDRESS, *[_COUNT] * 3,
+    apart=True,
+)  # fmt: skip
+def add_beside(emit: Emitter, rows: Value, vectors: Value, *where: Value) -> None:
+    """The same, quicker, where rows of a and vectors of b lie side by side.
+
+    Called with one tuple of: rows; vectors; the address of a and its values from one
+    image, line and position to the next; the same of b; the address of c and its values
+    from one row to the next; images, lines and positions; whether to add; the address
+    of what is fetched meanwhile and its values from one image, line and position to the
+    next.
+    """
+    a, *steps = where[:4]
+    b = [emit.add(where[4], j * WIDTH * FLOAT_BYTES) for j in range(VECTORS)]
+    rest, (start, *nexts) = where[5:-4], where[-4:]
+
+    def fetch(_: Value, __: Value, at: list[Value]) -> None:
+        places = [emit.mul(i, each) for i, each in zip(at, nexts, strict=True)]
+        emit.prefetch(start, emit.add(emit.add(*places[:2]), places[2]))
+
+    _choose(emit, rows, vectors, a, 1, steps, b, rest, fetch)
+
+
+def _choose(emit: Emitter, rows: Value, vectors: Value, *where: Any) -> None:
+    """The tile of that many rows and vectors."""
     build = emit.builder
     done = build.append_basic_block("done")
     choice = build.switch(emit.add(emit.mul(rows, VECTORS + 1), vectors), done)
@@ -50,14 +100,14 @@ def _tile(
     rows: int,
     vectors: int,
     a: Value,
-    a_row: Value,
-    a_image: Value,
-    a_line: Value,
-    a_step: Value,
-    *rest: Value,
+    a_row: Value | int,
+    a_steps: Sequence[Value],
+    b: Sequence[Value],
+    rest: Sequence[Value],
+    fetch: Fetch,
 ) -> None:
-    b, rest = rest[:vectors], rest[VECTORS:]
-    b_image, b_line, b_step, c, c_row, images, lines, columns, add, next_a = rest
+    b_image, b_line, b_step, c, c_row, images, lines, columns, add = rest
+    a_image, a_line, a_step = a_steps
     cells = {
         (i, j): emit.add(emit.mul(c_row, i), j * WIDTH)
         for i in range(rows)
@@ -75,9 +125,8 @@ def _tile(
                 emit.add(left, emit.mul(p, a_step)),
                 emit.add(right, emit.mul(p, b_step)),
             )
-            turn = emit.builder.and_(p, emit.index(ROWS - 1))
-            emit.prefetch(next_a, emit.add(at_a, emit.mul(a_row, turn)))
-            values = [emit.load(start, at_b) for start in b]
+            fetch(p, at_a, [n, line, p])
+            values = [emit.load(start, at_b) for start in b[:vectors]]
             for i in range(rows):
                 factor = emit.load_one(a, emit.add(at_a, emit.mul(a_row, i)))
                 for j in range(vectors):

@@ -2,8 +2,8 @@
 products, and 5×5 by F(2×2, 5×5), little more than a third of them.
 
 ``formulas`` has the mathematics, ``transforms`` its instructions, ``products`` the
-convolution (which also makes the data gradient), ``beside`` that of wide kernels,
-``gradient`` the weights' gradient.
+convolution (which also makes the data gradient), ``halves`` its products where tiles
+are few, ``beside`` that of wide kernels, ``gradient`` the weights' gradient.
 """
 
 from __future__ import annotations

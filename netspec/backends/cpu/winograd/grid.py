@@ -18,8 +18,6 @@ from netspec.backends.cpu.lines import (
     complete_line,
     copy_rows,
     copy_to_bytes,
-    pad_rows,
-    span,
 )
 from netspec.backends.cpu.vectors import FLOAT_BYTES, LANES, Emitter, Value, called
 from netspec.backends.cpu.winograd.formulas import SPAN, TAPS, TILE, WIDE_TAPS
@@ -145,22 +143,6 @@ def place(tile, g):  # type: ignore[no-untyped-def]
     n, rest = divmod(tile, g.high * g.wide)
     row, column = divmod(rest, g.wide)
     return n, row, column
-
-
-@njit(inline="always")
-def load_strip(plane, top, left, strip, pitch, lines, columns):  # type: ignore[no-untyped-def]
-    """Copy lines × columns of an image from (top, left) on, zeros outside it.
-
-    *strip* is the address of lines *pitch* values apart, which may be written to the
-    next whole vector.
-    """
-    low, high = span(left, 1, plane.shape[1], columns)
-    begin, end = span(top, 1, plane.shape[0], lines)
-    wide = plane.shape[1]
-    source = address(plane, (top + begin) * wide + left)
-    for first, last, limit in ((0, begin, low), (begin, end, high), (end, lines, low)):
-        target = strip + first * pitch * FLOAT_BYTES
-        pad_rows((source, wide, target, pitch, last - first, low, limit, columns))
 
 
 @njit(inline="always")

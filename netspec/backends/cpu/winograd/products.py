@@ -14,12 +14,11 @@ import numpy as np
 
 from netspec.backends.cpu.epilogue import TERMS, Finish
 from netspec.backends.cpu.frame import Array
-from netspec.backends.cpu.lines import address
+from netspec.backends.cpu.lines import address, clear
 from netspec.backends.cpu.panels import (
     MATRICES,
     meanwhile,
     multiply_column,
-    multiply_half_meanwhile,
     multiply_meanwhile,
 )
 from netspec.backends.cpu.threads import buffer, claim, share
@@ -29,18 +28,18 @@ from netspec.backends.cpu.winograd.grid import (
     SPARE,
     Grid,
     complete_block,
-    load_strip,
     panels,
     place,
     store_block,
     store_places,
 )
+from netspec.backends.cpu.winograd.halves import multiply_half
 from netspec.backends.cpu.winograd.transforms import (
     PLACES,
     PLANES,
     STRIP,
-    copy_panels,
     inputs_by_tile,
+    lines_by_tile,
     outputs_by_tile,
 )
 from netspec.backends.cpu.winograd.weights import (
@@ -67,9 +66,8 @@ CHUNK_CHANNELS = 16
 CHUNK_FILTERS, LARGE_CHUNK_FILTERS, MANY_FILTERS = 32, 64, 256
 DEPTH, LARGE_DEPTH, MANY_PANELS = 64, 128, 3
 SINGLE = 2  # tiles that, beyond half a panel, are better multiplied one by one
-STAGE = LANES + WIDTH
-# Two strips, a stage of PLANES lines; the block of outputs uses them later.
-SCRATCH = 2 * SPAN * STRIP + PLANES * STAGE
+# Lines of tiles, twice, and zeros; the block of outputs uses them later.
+SCRATCH = 2 * SPAN * STRIP + WIDTH
 
 
 def convolve(
@@ -103,7 +101,8 @@ def _by_chunk(x: Array, w: Kernels, y: Array, g: Grid, finish: Finish) -> None:
     most = -(-panels(g) // rounds)
     stride = most * g.channels * LANES + SPARE
     v = buffer("tiles", PLANES * stride).reshape(PLANES, stride)
-    each = CHUNK_FILTERS if g.filters < MANY_FILTERS else LARGE_CHUNK_FILTERS
+    few = g.filters < MANY_FILTERS or most < MANY_PANELS
+    each = CHUNK_FILTERS if few else LARGE_CHUNK_FILTERS
     depth = min(g.channels, DEPTH if most < MANY_PANELS else LARGE_DEPTH)
     size = panel_size(depth)
     room = PLANES * (most * each * LANES + SPARE) + SCRATCH
@@ -200,29 +199,36 @@ def _filters(  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _fill(x, v, low, high, first, some, scratch, g):  # type: ignore[no-untyped-def]
-    """V, (PLANES, panel, channel, LANES), for channels *low* to *high*."""
-    strip = scratch.ctypes.data
-    lines = strip + SPAN * STRIP * FLOAT_BYTES
-    stage = lines + SPAN * STRIP * FLOAT_BYTES
+    """V, (PLANES, panel, channel, LANES), for channels *low* to *high*.
+
+    Lanes beyond the last tile hold anything.
+    """
+    lines = scratch.ctypes.data
+    after = lines + SPAN * STRIP * FLOAT_BYTES
+    nowhere = after + SPAN * STRIP * FLOAT_BYTES
+    clear((nowhere, WIDTH))
+    height, width = x.shape[2], x.shape[3]
     for p in range(some):
         start = (first + p) * LANES
         stop = min(g.tiles, start + LANES)
+        begin = place(start, g)
         for c in range(low, high):
-            tile = start
+            tile, (n, row, column) = start, begin
             while tile < stop:
-                n, row, column = place(tile, g)
                 side = min(g.wide - column, stop - tile)
-                top, left = TILE * row - g.pad_h, TILE * column - g.pad_w
+                plane = address(x[n, g.first_channel + c], 0)
+                window = TILE * row - g.pad_h, TILE * column - g.pad_w
                 seen = TILE * side + SPAN - TILE
-                plane = x[n, g.first_channel + c]
-                load_strip(plane, top, left, strip, STRIP, SPAN, seen)
-                # Lanes beyond these tiles are rewritten by the next ones, or unused.
-                out = stage + (tile - start) * FLOAT_BYTES
-                vectors = (side + WIDTH - 1) // WIDTH
-                inputs_by_tile((strip, lines, out, STAGE, vectors))
-                tile += side
+                # Columns beyond these tiles are rewritten by the next ones, or unused.
+                skipped = TILE * (tile - start) * FLOAT_BYTES
+                out = nowhere, lines + skipped, after + skipped
+                lines_by_tile((plane, height, width, *window, seen, *out))
+                tile, column, row = tile + side, 0, row + 1
+                if row == g.high:
+                    n, row = n + 1, 0
             target = address(v[0], (p * g.channels + c) * LANES)
-            copy_panels((stage, STAGE, target, v.shape[1], PLANES))
+            vectors = (stop - start + WIDTH - 1) // WIDTH
+            inputs_by_tile((lines, after, target, v.shape[1], vectors))
 
 
 @njit(inline="always")
@@ -236,15 +242,18 @@ def _multiply(u, panel, v, m, first, some, low, high, filters, size, g):  # type
             after = right + g.channels * LANES * FLOAT_BYTES
             if p + 1 == some:
                 after = address(v[(i + 1) % PLANES], low * LANES)
-            for k in range(0, filters, ROWS):
+            is_half = g.tiles - (first + p) * LANES <= WIDTH + SINGLE
+            for k in range(0, filters, WIDTH if is_half else ROWS):
                 left = address(u[i], (panel + k // WIDTH) * size + k % WIDTH)
                 out = m + (i * stride + p * room + k * LANES) * FLOAT_BYTES
-                product = left, 1, WIDTH, right, LANES, out, LANES, depth, low > 0
-                ahead = meanwhile(k // ROWS, filters, 0, depth, LANES, after)
-                if g.tiles - (first + p) * LANES > WIDTH + SINGLE:
-                    multiply_meanwhile((*product, *ahead))
+                if is_half:
+                    half = k // WIDTH % 2 * (depth // 2) * LANES * FLOAT_BYTES
+                    sides = left, right, LANES, out, LANES
+                    multiply_half((*sides, depth, low > 0, after + half))
                 else:
-                    multiply_half_meanwhile((*product, *ahead))
+                    product = left, 1, WIDTH, right, LANES, out, LANES, depth, low > 0
+                    ahead = meanwhile(k // ROWS, filters, 0, depth, LANES, after)
+                    multiply_meanwhile((*product, *ahead))
     tiles = g.tiles - (first + some - 1) * LANES
     if WIDTH < tiles <= WIDTH + SINGLE:
         _add_tiles(

@@ -12,8 +12,10 @@ from itertools import chain
 
 from numba import types
 
+from netspec.backends.cpu import lanes
 from netspec.backends.cpu.finishing import scaled_sums
 from netspec.backends.cpu.vectors import (
+    FLOAT_BYTES,
     LANES,
     WIDTH,
     Emitter,
@@ -36,37 +38,75 @@ _ADDRESS, _COUNT = types.uintp, types.intp
 _FLOAT, _FLAG = types.float32, types.boolean
 
 
-@emitted(_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _COUNT, apart=True)
-def inputs_by_tile(
-    emit: Emitter, strip: Value, lines: Value, out: Value, step: Value, vectors: Value
+@emitted(
+    _ADDRESS, *[_COUNT] * 5, _ADDRESS, _ADDRESS, _ADDRESS, apart=True
+)  # fmt: skip
+def lines_by_tile(
+    emit: Emitter,
+    plane: Value,
+    height: Value,
+    width: Value,
+    top: Value,
+    left: Value,
+    pixels: Value,
+    nowhere: Value,
+    lines: Value,
+    after: Value,
 ) -> None:
-    """Bᵀ d B of tiles side by side, from a strip of SPAN lines.
+    """Bᵀ d of tiles in a row of an image, whose pixels from (top, left) on they see;
+    zeros outside it.
 
-    Args: the strip and scratch of its size, lines STRIP apart; the result and the
-    distance of its planes; how many vectors of tiles.
+    Args: the image, its height and width; where the tiles begin, and how many pixels
+    they see in a line; WIDTH zeros; the result, SPAN lines STRIP apart, and the same
+    from the second tile on.  To the result may be written to the next whole vector.
     """
-    with emit.loop(emit.add(emit.mul(vectors, TILE), 1)) as block:
+    build, starts = emit.builder, []
+    for r in range(SPAN):
+        row = emit.add(top, r)
+        place = emit.mul(emit.add(emit.mul(row, width), left), FLOAT_BYTES)
+        is_inside = build.icmp_unsigned("<", row, height)
+        starts.append((is_inside, emit.add(plane, place)))
+    with emit.loop(emit.divide(emit.add(pixels, WIDTH - 1), WIDTH)) as block:
         at = emit.mul(block, WIDTH)
-        taken = [emit.load(strip, emit.add(at, r * STRIP)) for r in range(SPAN)]
+        mask = lanes.inside(emit, emit.add(left, at), width)
+        second = emit.sub(at, TILE)
+        beyond = lanes.inside(emit, second, emit.index(STRIP))
+        taken = []
+        for is_inside, start in starts:
+            here = emit.add(start, emit.mul(at, FLOAT_BYTES))
+            source = build.select(is_inside, here, nowhere)
+            taken.append(lanes.load(emit, mask, source, emit.index(0), 0.0))
         for r, vector in enumerate(formulas.inputs(taken)):
             emit.store(lines, emit.add(at, r * STRIP), vector)
-    for row in range(SPAN):
-        with emit.loop(vectors) as block:
+            to = emit.add(second, r * STRIP)
+            lanes.store(emit, beyond, after, to, vector)
+
+
+@emitted(_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _COUNT, apart=True)
+def inputs_by_tile(
+    emit: Emitter, lines: Value, after: Value, out: Value, step: Value, vectors: Value
+) -> None:
+    """(Bᵀ d) B of tiles side by side, of whichever rows of tiles.
+
+    Args: what :func:`lines_by_tile` makes, of all tiles; the result and the distance
+    of its planes; how many vectors of tiles.
+    """
+    with emit.loop(vectors) as block:
+        for row in range(SPAN):
             at = emit.add(emit.mul(block, TILE * WIDTH), row * STRIP)
-            values = formulas.inputs(_columns_of_tiles(emit, lines, at))
+            columns = [
+                column
+                for source in (lines, after)
+                for column in _columns_of_tiles(emit, source, at)
+            ]
+            values = formulas.inputs(columns[:SPAN])
             _store_row(emit, values, out, step, row, emit.mul(block, WIDTH))
 
 
 def _columns_of_tiles(emit: Emitter, lines: Value, at: Value) -> list[Vector]:
-    """The SPAN columns of a vector of tiles: a vector for each."""
+    """The first TILE columns of a vector of tiles: a vector for each."""
     parts = [emit.load(lines, emit.add(at, i * WIDTH)) for i in range(TILE)]
-    columns = emit.deinterleave(parts)
-    after = emit.add(at, TILE * WIDTH)
-    for i in range(SPAN - TILE):
-        # The last columns of a tile are the first of its neighbour.
-        next_one = emit.load_one(lines, emit.add(after, i))
-        columns.append(emit.shifted(columns[i], next_one))
-    return columns
+    return emit.deinterleave(parts)
 
 
 @emitted(
@@ -319,14 +359,3 @@ def _store_row(
     for column, vector in enumerate(values):
         plane = emit.mul(step, SPAN * row + column)
         emit.store(out, emit.add(plane, at), vector)
-
-
-@emitted(_ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)
-def copy_panels(
-    emit: Emitter, source: Value, step: Value, target: Value, jump: Value, rows: Value
-) -> None:
-    """Copy *rows* of LANES values, *step* apart, to *jump* apart."""
-    with emit.loop(rows) as row:
-        for v in range(VECTORS):
-            vector = emit.load(source, emit.add(emit.mul(step, row), v * WIDTH))
-            emit.store(target, emit.add(emit.mul(jump, row), v * WIDTH), vector)

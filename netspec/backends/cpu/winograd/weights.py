@@ -11,7 +11,9 @@ from netspec.backends.cpu.winograd.grid import SPARE, Grid, taps_of
 from netspec.backends.cpu.winograd.transforms import kernels
 from netspec.compiled import njit
 
-LINES = 512  # taps of a piece, a vector of filters each, which fit the first cache
+# Taps of a piece, a vector of filters each: beside what becomes of them, in the first
+# cache.  16 kernels of 3 × 3 are whole vectors.
+LINES = 144
 SCRATCH = LINES * WIDTH
 
 
@@ -66,11 +68,12 @@ def transform_panels(w, first, count, u, place, lines, size, pitch, channels, g)
     kernel = taps_of(g) * taps_of(g)
     each = (kernel + WIDTH - 1) // WIDTH * WIDTH  # lines of a kernel
     together = pitch // WIDTH
+    piece = LINES // (kernel if w.tap > 0 else each)
     for panel in range(first, first + count):
         group, own = divmod(place + panel - first, together)
         start = group * together * size + own * WIDTH
-        for c in range(low, high, LINES // each):
-            some = min(LINES // each, high - c)
+        for c in range(low, high, piece):
+            some = min(piece, high - c)
             at = w.start + panel * WIDTH * w.filter + c * w.channel
             filters = min(WIDTH, g.filters - panel * WIDTH)
             target = address(u[0], start + (c - low) * pitch)
