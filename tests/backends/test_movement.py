@@ -90,3 +90,25 @@ def test_copying_past_caches_touches_nothing_else(start, size):
     np.testing.assert_array_equal(y[start : start + size], x[7 : 7 + size])
     assert not y[:start].any()
     assert not y[start + size :].any()
+
+
+@pytest.mark.parametrize("most", [1 << 23, 1000])
+@pytest.mark.parametrize(("start", "size"), [(0, 0), (3, 5), (0, 64), (5, 70_001)])
+def test_filling_copying_and_adding_touch_nothing_else(start, size, most, monkeypatch):
+    """In and beyond caches, in place and not."""
+    monkeypatch.setattr("netspec.backends.cpu.elementwise.PAST_CACHES", most)
+    monkeypatch.setattr("netspec.backends.cpu.elementwise.LONG", 1)
+    a, b = np.random.default_rng(0).standard_normal((2, size)).astype(np.float32)
+    whole, ops = np.zeros(size + 20, np.float32), CpuOps()
+    y = whole[start : start + size]
+    for operate, expected in (
+        (lambda: ops.fill(y, 1.5), np.full(size, 1.5, np.float32)),
+        (lambda: ops.add(a, b, y), a + b),
+        (lambda: ops.copy(a, y), a),
+        (lambda: ops.add(y, b, y), a + b),
+        (lambda: ops.add(b, y, y), b + (a + b)),
+    ):
+        operate()
+        np.testing.assert_array_equal(y, expected)
+    assert not whole[:start].any()
+    assert not whole[start + size :].any()

@@ -13,7 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from netspec.backends.cpu.memory import PAST_CACHES, fill_past_caches
+from netspec.backends.cpu.memory import (
+    PAST_CACHES,
+    copy_past_caches,
+    fill_past_caches,
+    put_sum,
+)
 from netspec.backends.cpu.philox import WORD, philox
 from netspec.backends.cpu.recording import launches
 from netspec.backends.cpu.threads import claim, share
@@ -109,26 +114,33 @@ class CpuElementwiseOps(ElementwiseOps):
     @launches
     def fill(self, y: Array, value: float) -> None:
         """See :meth:`ElementwiseOps.fill`."""
-        if y.size < LONG or as_vectors(y) is None:
+        flat = as_vectors(y)
+        if flat is None or y.size < LONG:
             super().fill(y, value)
         elif y.size < PAST_CACHES:
-            by_chunks(_set, y.reshape(-1), np.float32(value))
+            put_sum(value, *flat)
         else:
             fill_past_caches(y, value)
 
     @launches
     def copy(self, x: Array, y: Array) -> None:
         """See :meth:`ElementwiseOps.copy`."""
-        flat = as_vectors(x, y)
-        if flat is None or x.shape != y.shape or x.size < LONG:
+        flat = as_vectors(y, x)
+        if flat is None or y.shape != x.shape or y.size < LONG:
             super().copy(x, y)
+        elif y.size < PAST_CACHES:
+            put_sum(0.0, *flat)
         else:
-            by_chunks(_copy, *flat)
+            copy_past_caches(*reversed(flat))
 
     @launches
     def add(self, a: Array, b: Array, y: Array) -> None:
         """See :meth:`ElementwiseOps.add`."""
-        self.eltwise_sum((a, b), y, (1.0, 1.0))
+        flat = as_vectors(y, a, b)
+        if flat is None:
+            super().add(a, b, y)
+        else:
+            put_sum(0.0, *flat)
 
     @launches
     def eltwise_sum(
@@ -169,23 +181,6 @@ class CpuElementwiseOps(ElementwiseOps):
             super().eltwise_max_backward(mask, i, dy, dx)
         else:
             by_chunks(_where, *flat, mask.reshape(-1), np.int32(i))
-
-
-@njit(cache=True, nogil=True)
-def _set(counter, tasks, workspace, y, value):  # type: ignore[no-untyped-def]
-    task = claim(counter)
-    while task < tasks:
-        y[task * CHUNK : task * CHUNK + CHUNK] = value
-        task = claim(counter)
-
-
-@njit(cache=True, nogil=True)
-def _copy(counter, tasks, workspace, x, y):  # type: ignore[no-untyped-def]
-    task = claim(counter)
-    while task < tasks:
-        part = slice(task * CHUNK, task * CHUNK + CHUNK)
-        y[part] = x[part]
-        task = claim(counter)
 
 
 @njit(cache=True, nogil=True)

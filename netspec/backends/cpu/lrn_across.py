@@ -52,6 +52,8 @@ def normalise(
 ) -> None:
     """y = x s^-3/4; *window* is the first of *rows* rows of x, *step* apart."""
     for group in _groups(emit, count):
+        for at in group[0]:  # of the next channel, which begins far from here
+            emit.prefetch(window, emit.add(at, emit.mul(rows, step)))
         sums = _sums(emit, group, window, rows, step, square=True)
         for at, mask, total in zip(*group, sums, strict=True):
             _, power = _powers(emit, total, share, k)

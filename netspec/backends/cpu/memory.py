@@ -1,4 +1,4 @@
-"""Memory of arrays: where it begins, and filling and copying much of it."""
+"""Memory of arrays: where it begins, and filling, copying and adding much of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
+from netspec.backends.cpu import lanes
 from netspec.backends.cpu.lines import address
 from netspec.backends.cpu.scratch import aligned
 from netspec.backends.cpu.threads import claim, share
@@ -27,7 +28,9 @@ from netspec.shapes import Shape
 Array = Any
 
 PAST_CACHES = 1 << 23  # float32 values of an array that no cache is worth filling with
-PIECE = 1 << 18  # of one task
+PIECE = 1 << 18  # of one task that fills such an array, or copies it
+NEAR_PIECE = 1 << 14  # of one task on an array that caches hold
+EFFORT = 4  # multiply-adds that take as long as a value
 
 
 class CpuMemoryOps(MovementOps):
@@ -36,6 +39,51 @@ class CpuMemoryOps(MovementOps):
     def zeros(self, shape: int | Shape, dtype: str) -> Array:
         """See :meth:`MovementOps.zeros`; at the beginning of a cache line."""
         return aligned(int(np.prod(shape, dtype=np.int64)), dtype).reshape(shape)
+
+
+def put_sum(value: float, y: Array, *terms: Array) -> None:
+    """y = value, or the sum of one or two *terms*, each the same memory or another.
+
+    All are contiguous vectors of float32, of one size.
+    """
+    a, b = [*terms, y, y][:2]
+    tasks, work = -(-y.size // NEAR_PIECE), EFFORT * y.size
+    share(_put, tasks, len(terms), np.float32(value), a, b, y, work=work)
+
+
+@njit(cache=True, nogil=True)
+def _put(counter, tasks, workspace, terms, value, a, b, y):  # type: ignore[no-untyped-def]
+    task = claim(counter)
+    while task < tasks:
+        at = task * NEAR_PIECE
+        count = min(NEAR_PIECE, y.size - at)
+        _put_piece(
+            (terms, value, address(a, at), address(b, at), address(y, at), count)
+        )
+        task = claim(counter)
+
+
+@emitted(
+    types.intp, types.float32, types.uintp, types.uintp, types.uintp, types.intp,
+    apart=True,
+)  # fmt: skip
+def _put_piece(
+    emit: Emitter, terms: Value, value: Value, a: Value, b: Value, y: Value, size: Value
+) -> None:
+    """*size* values at *y*: *value*, those at *a*, or their sums with those at *b*."""
+    for known in range(3):
+        is_so = emit.builder.icmp_signed("==", terms, emit.index(known))
+        with emit.builder.if_then(is_so):
+            vectors = emit.divide(emit.add(size, WIDTH - 1), WIDTH)
+            with emit.loop(vectors) as i:
+                at = emit.mul(i, WIDTH)
+                mask = lanes.inside(emit, at, size)
+                total = emit.splat(value)
+                if known > 0:
+                    total = lanes.load(emit, mask, a, at, 0.0)
+                if known > 1:
+                    total = total + lanes.load(emit, mask, b, at, 0.0)
+                lanes.store(emit, mask, y, at, total)
 
 
 def fill_past_caches(y: Array, value: float) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from numba import types
 
 from netspec.backends.cpu.columns import packer
-from netspec.backends.cpu.lines import address
+from netspec.backends.cpu.lines import address, copy_rows
 from netspec.backends.cpu.threads import claim, share
 from netspec.backends.cpu.vectors import (
     LANES,
@@ -67,14 +67,12 @@ def _tasks(counter, tasks, workspace, a, b, c, panels):  # type: ignore[no-untyp
 
 @njit(nogil=True, cache=True)
 def _pack(source, start, stop, width, target):  # type: ignore[no-untyped-def]
-    """Columns *start* to *stop*, filled up with zeros to *width*, row after row."""
+    """Columns *start* to *stop*, row after row; where they are fewer than *width*,
+    anything follows."""
     rows, step = source.shape
     called = address(source, start), step, address(target, 0), rows
     if stop - start < width:
-        for n in range(rows):
-            for i in range(width):
-                there = start + i < stop
-                target[n * width + i] = source[n, start + i] if there else 0
+        copy_rows((called[0], step, called[2], width, rows, stop - start))
     elif width == LANES:
         _pack_lanes(called)
     else:

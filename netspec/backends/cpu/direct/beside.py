@@ -220,4 +220,5 @@ def _apart(
             here = emit.add(line, i)
             with build.if_then(build.icmp_signed("<", here, width)):
                 at = emit.add(emit.mul(here, jump), first)
+                emit.prefetch(target, emit.add(at, WIDTH), write=True)
                 lanes.store(emit, lines, target, at, end(column, lines, at))

@@ -14,7 +14,14 @@ from __future__ import annotations
 from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu.direct.beside import apart_finished, beside
 from netspec.backends.cpu.direct.phases import Phases, of_inputs, of_outputs
-from netspec.backends.cpu.direct.tile import VECTORS, add_beside, add_products
+from netspec.backends.cpu.direct.tile import (
+    MOST,
+    VECTORS,
+    WIDE_ROWS,
+    add_beside,
+    add_products,
+    add_wide_products,
+)
 from netspec.backends.cpu.epilogue import TERMS, Finish, finish
 from netspec.backends.cpu.frame import Array, image, macs, planes, weights
 from netspec.backends.cpu.lines import address, clear, pad_rows, span
@@ -61,8 +68,8 @@ def _gather(
     """*turns* are as :func:`_sum` has them."""
     tasks = plan.regions * y.shape[1] * len(plan.panels)
     taps = plan.region.kernel_d * plan.region.kernel_h * plan.region.kernel_w
-    chunk = max(STEPS, taps) * VECTORS * WIDTH
-    room = plan.packed + plan.sums + chunk + TERMS * VECTORS * WIDTH
+    chunk = max(STEPS, taps) * MOST * WIDTH
+    room = plan.packed + plan.sums + chunk + TERMS * MOST * WIDTH
     share(
         _sum, tasks, x, w, y, last, plan.panels, plan.windows, plan.region, plan.packed,
         plan.sums, chunk, turns, workspace=room, work=work,
@@ -302,7 +309,9 @@ def _add_phase(factors, met, place, window, region, after, number):  # type: ign
             run = RUN
         steps, turns = (run * step, 0, step), (run * taps, 0, taps)
     many = max((columns - rest_w + region.phases_w - 1) // region.phases_w, 0)
-    rounds = (many + ROWS - 1) // ROWS
+    is_wide = lanes > VECTORS * WIDTH
+    most = WIDE_ROWS if is_wide else ROWS
+    rounds = (many + most - 1) // most
     tile, tiles = number * lines * rounds, images * lines * rounds
     for h in range(rest_h, lines, region.phases_h):
         stands = h // region.phases_h * region.step_h + source_h
@@ -329,7 +338,10 @@ def _add_phase(factors, met, place, window, region, after, number):  # type: ign
                 if add and counts[0] == 0:
                     continue  # nothing is added
                 weights = b, turns[0], turns[1], turns[2]
-                if region.step_w == 1:
+                if is_wide:
+                    first = end - j, a, region.step_w
+                    add_wide_products((*first, *steps, b, *turns, *out, *counts, add))
+                elif region.step_w == 1:
                     then = _fetched(after, tile, tiles, counts, a, steps)
                     ending = add, then[0], then[1], then[2], then[3]
                     add_beside(first + steps + weights + out + counts + ending)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cpu.direct.tile import WIDE
 from netspec.backends.cpu.direct.weight_cut import even, panels_of, table
 from netspec.backends.cpu.frame import Array, frame, lifted
 from netspec.backends.cpu.vectors import WIDTH
@@ -178,7 +179,9 @@ def _cut(
     region = _region(geo.batch, axes, each, packed)
     regions = -(-geo.batch // region.images) * axes[0].size
     regions *= -(-axes[1].size // region.lines) * -(-axes[2].size // region.columns)
-    panels = list(panels_of(targets // geo.group))
+    # Targets side by side have a quicker way, and few regions give too few tasks.
+    wide = regions >= TASKS and axes[2].step > 1
+    panels = _panels(targets // geo.group, wide)
     blocks = min(len(panels), -(-TASKS // (regions * geo.group)))
     if regions == 1:  # whose sources a worker packs once
         blocks = len(panels)
@@ -193,6 +196,16 @@ def _cut(
         packed=values + WIDTH if packed else 0,
         sums=region.images * region.lines * region.columns * widest,
     )
+
+
+def _panels(channels: int, wide: bool) -> list[tuple[int, int]]:
+    """First channel and channels of each panel: of WIDE vectors where *wide* and they
+    are all full of them."""
+    vectors = -(-channels // WIDTH)
+    if not wide or vectors % WIDE:
+        return list(panels_of(channels))
+    starts = range(0, channels, WIDE * WIDTH)
+    return [(first, min(WIDE * WIDTH, channels - first)) for first in starts]
 
 
 def _region(batch: int, axes: list[_Axis], channels: int, packed: bool) -> Region:

@@ -7,6 +7,7 @@ vectors begin anywhere.  Sums stay in registers while up to three loops pass by.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 from llvmlite import ir
@@ -23,6 +24,12 @@ from netspec.backends.cpu.vectors import (
 )
 
 VECTORS = 3  # at most, at once; with ROWS rows their sums fill the registers
+# More of them with fewer rows: less is loaded for as many products, where registers are
+# many.
+WIDE, WIDE_ROWS = (4, 6) if WIDTH == 16 else (VECTORS, ROWS)
+MOST = max(VECTORS, WIDE)
+TILES = tuple(product(range(1, ROWS + 1), range(1, VECTORS + 1)))  # rows and vectors
+WIDE_TILES = tuple((rows, WIDE) for rows in range(1, WIDE_ROWS + 1))
 
 Fetch = Callable[[Value, Value, list[Value]], None]
 
@@ -51,7 +58,27 @@ def add_products(emit: Emitter, rows: Value, vectors: Value, *where: Value) -> N
         turn = emit.builder.and_(p, emit.index(ROWS - 1))
         emit.prefetch(next_a, emit.add(at_a, emit.mul(a_row, turn)))
 
-    _choose(emit, rows, vectors, a, a_row, steps, b, rest, fetch)
+    _choose(emit, TILES, rows, vectors, a, a_row, steps, b, rest, fetch)
+
+
+@emitted(
+    _COUNT, _ADDRESS, *[_COUNT] * 4, _ADDRESS, *[_COUNT] * 3, _ADDRESS, *[_COUNT] * 4,
+    types.boolean, apart=True,
+)  # fmt: skip
+def add_wide_products(emit: Emitter, rows: Value, *where: Value) -> None:
+    """The same for 1 to WIDE_ROWS *rows* and WIDE vectors, which lie side by side.
+
+    Called with one tuple of what :func:`add_products` takes, less the number of vectors
+    and their addresses but for the first, and the address of what is fetched.
+    """
+    a, a_row, *steps = where[:5]
+    b = [emit.add(where[5], j * WIDTH * FLOAT_BYTES) for j in range(WIDE)]
+
+    def fetch(*_: Any) -> None:
+        """The weights are what comes from afar."""
+
+    wide = emit.index(WIDE)
+    _choose(emit, WIDE_TILES, rows, wide, a, a_row, steps, b, where[6:], fetch)
 
 
 @emitted(
@@ -76,22 +103,26 @@ def add_beside(emit: Emitter, rows: Value, vectors: Value, *where: Value) -> Non
         places = [emit.mul(i, each) for i, each in zip(at, nexts, strict=True)]
         emit.prefetch(start, emit.add(emit.add(*places[:2]), places[2]))
 
-    _choose(emit, rows, vectors, a, 1, steps, b, rest, fetch)
+    _choose(emit, TILES, rows, vectors, a, 1, steps, b, rest, fetch)
 
 
-def _choose(emit: Emitter, rows: Value, vectors: Value, *where: Any) -> None:
+def _choose(
+    emit: Emitter,
+    tiles: Sequence[tuple[int, int]],
+    rows: Value,
+    vectors: Value,
+    *where: Any,
+) -> None:
     """The tile of that many rows and vectors."""
     build = emit.builder
     done = build.append_basic_block("done")
-    choice = build.switch(emit.add(emit.mul(rows, VECTORS + 1), vectors), done)
-    for count in range(1, ROWS + 1):
-        for each in range(1, VECTORS + 1):
-            block = build.append_basic_block(f"{count} x {each}")
-            number = count * (VECTORS + 1) + each
-            choice.add_case(ir.Constant(INDEX, number), block)
-            with build.goto_block(block):
-                _tile(emit, count, each, *where)
-                build.branch(done)
+    choice = build.switch(emit.add(emit.mul(rows, MOST + 1), vectors), done)
+    for count, each in tiles:
+        block = build.append_basic_block(f"{count} x {each}")
+        choice.add_case(ir.Constant(INDEX, count * (MOST + 1) + each), block)
+        with build.goto_block(block):
+            _tile(emit, count, each, *where)
+            build.branch(done)
     build.position_at_end(done)
 
 

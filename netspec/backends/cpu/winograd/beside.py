@@ -34,7 +34,7 @@ from netspec.backends.cpu.winograd.weights import (
 from netspec.compiled import njit
 
 BLOCK_VALUES = 1 << 18  # float32 values of a block's V and M: one core's cache
-LEAST_TASKS = 8
+LEAST_TASKS = 16
 
 
 def convolve_beside(
