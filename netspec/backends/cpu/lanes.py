@@ -11,6 +11,7 @@ from numba.core import cgutils
 from netspec.backends.cpu.vectors import (
     FLOAT,
     FLOAT_BYTES,
+    INDEX,
     VECTOR,
     WIDTH,
     Emitter,
@@ -22,6 +23,7 @@ BIT, BYTE, INTEGER = ir.IntType(1), ir.IntType(8), ir.IntType(32)
 MASK = ir.VectorType(BIT, WIDTH)
 BYTES = ir.VectorType(BYTE, WIDTH)
 INTEGERS = ir.VectorType(INTEGER, WIDTH)
+PLACES = ir.VectorType(INDEX, WIDTH)
 
 
 def inside(emit: Emitter, first: Value, end: Value) -> Value:
@@ -51,6 +53,22 @@ def load(
     """float32 values from memory; *otherwise* in the other lanes."""
     at = _pointer(emit, address, offset, FLOAT)
     return Vector(emit.builder, _load(emit, mask, at, constant(VECTOR, otherwise)))
+
+
+def load_from(emit: Emitter, address: Value, places: Value) -> Vector:
+    """The float32 value at each place from an address on; 0 where that is negative."""
+    build = emit.builder
+    there = build.icmp_signed(">=", places, constant(PLACES, 0))
+    skipped = build.mul(places, constant(PLACES, FLOAT_BYTES))
+    at = build.add(spread(emit, address), skipped)
+    pointers = build.inttoptr(at, ir.VectorType(BYTE.as_pointer(), WIDTH))
+    kinds = pointers.type, INTEGER, MASK, VECTOR
+    signature = ir.FunctionType(VECTOR, kinds)
+    name = f"llvm.masked.gather.v{WIDTH}f32.v{WIDTH}p0"
+    function = cgutils.get_or_insert_function(build.module, signature, name)
+    align = ir.Constant(INTEGER, FLOAT_BYTES)
+    values = [pointers, align, there, constant(VECTOR, 0.0)]
+    return Vector(build, build.call(function, values))
 
 
 def load_bytes(

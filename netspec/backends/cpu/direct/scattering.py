@@ -14,8 +14,10 @@ from functools import lru_cache
 from itertools import product
 
 import numpy as np
+from numba import types
 
 from netspec.backends.base import ConvolutionGeometry
+from netspec.backends.cpu import lanes
 from netspec.backends.cpu.direct.beside import apart
 from netspec.backends.cpu.direct.tile import VECTORS, add_products
 from netspec.backends.cpu.direct.weight_cut import panels_of, runs, split, table
@@ -31,13 +33,25 @@ from netspec.backends.cpu.frame import (
 )
 from netspec.backends.cpu.lines import address, clear
 from netspec.backends.cpu.threads import buffer, claim, share
-from netspec.backends.cpu.vectors import FLOAT_BYTES, ROWS, WIDTH
+from netspec.backends.cpu.vectors import (
+    FLOAT_BYTES,
+    INDEX,
+    ROWS,
+    WIDTH,
+    Emitter,
+    Value,
+    emitted,
+)
 from netspec.compiled import njit
 from netspec.shapes import Shape, count
 
 AHEAD = 16  # outputs whose factors are fetched meanwhile
-EFFORT = 16  # products that take as long as bringing a weight to its place
+EFFORT = 4  # products that take as long as bringing a weight to its place
 DEPTH = 64  # filters of one sum: what neighbouring sums meet stays in the first cache
+
+INDEX_BYTES = INDEX.width // 8
+
+_ADDRESS, _COUNT = types.uintp, types.intp
 
 
 @dataclass(frozen=True)
@@ -137,12 +151,23 @@ def _order(counter, tasks, workspace, w, u, tiles, taps):  # type: ignore[no-unt
         for p in range(tiles.shape[0]):
             for t in range(tiles.shape[1]):
                 vectors, _, first = tiles[p, t]
-                lanes = vectors * WIDTH
-                for i in range(lanes):
-                    tap = taps[first + i]
-                    value = w[g, k, max(tap, 0)]
-                    u[g, first * filters + k * lanes + i] = value if tap >= 0 else 0
+                out = address(u[g], first * filters + k * vectors * WIDTH)
+                source, places = address(w[g, k], 0), address(taps[first:], 0)
+                _order_tile((source, places, out, vectors))
         task = claim(counter)
+
+
+@emitted(_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, apart=True)
+def _order_tile(
+    emit: Emitter, source: Value, taps: Value, target: Value, vectors: Value
+) -> None:
+    """target[i] = source[taps[i]], or 0 where there is no tap."""
+    kind = lanes.PLACES.as_pointer()
+    with emit.loop(vectors) as vector:
+        at = emit.mul(vector, WIDTH)
+        place = emit.builder.inttoptr(emit.add(taps, emit.mul(at, INDEX_BYTES)), kind)
+        places = emit.builder.load(place, align=INDEX_BYTES, typ=lanes.PLACES)
+        emit.store(target, at, lanes.load_from(emit, source, places))
 
 
 @njit(nogil=True, cache=True)
