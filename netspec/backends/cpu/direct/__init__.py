@@ -2,8 +2,8 @@
 
 ``products`` is the convolution with positions in the lanes of vectors: ``cut`` says how
 its work is divided, ``packing`` brings arrays into the form that products take.
-``gathering`` is the same with filters in the lanes, for many taps.  The adjoints are
-``data_gradient`` and ``weight_gradient``.
+``gathering`` is the same with filters in the lanes, for many taps or few positions.
+The adjoints are ``data_gradient`` and ``weight_gradient``.
 """
 
 from __future__ import annotations
