@@ -19,6 +19,7 @@ class Source(Layer):
     bottoms = exactly(0)
     is_source = True
     backward_reads_bottom = False
+    repeats = True
 
     def forward(self, ops: Any, run: Run) -> None:
         """Nothing: the tops are filled already."""

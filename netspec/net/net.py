@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -381,9 +382,15 @@ class Net:
 
     def begin_forward(self) -> Callable[[], float]:
         """The same without waiting for the device; what is returned gives the loss."""
-        for node, run in self._forward_steps:
-            self.run_forward(node, run)
+        self.run_all_forward()
         return self.begin_loss()
+
+    def run_all_forward(self) -> None:
+        """The same without the loss."""
+        self.ops.use()
+        steps = self._forward_steps
+        for step in self._repeater.joined("forward", steps, self.run_forward):
+            step()
 
     def run_forward(self, node: Node, run: Run) -> None:
         """Run one step of :attr:`forward_steps`."""
@@ -415,8 +422,11 @@ class Net:
         """
         if not self.plan.backward and self.lean and self.graph.phase == TEST:
             raise UsageError("a lean net of phase test has no backward pass.", FULL)
-        for node, run in self._backward_steps:
-            self.run_backward(node, run)
+        self.ops.use()
+        steps, one = self._backward_steps, self.run_backward
+        alone = [partial(one, *step) for step in steps] if self._again else None
+        for step in alone or self._repeater.joined("backward", steps, one):
+            step()
 
     def run_backward(self, node: Node, run: Run) -> None:
         """Run one step of :attr:`backward_steps`."""

@@ -49,9 +49,8 @@ class PlainRunner:
         net.run_backward(node, run)
 
     def forward(self, net: Net) -> None:
-        """All steps of :attr:`Net.forward_steps`."""
-        for node, run in net.forward_steps:
-            net.run_forward(node, run)
+        """See :meth:`Net.run_all_forward`."""
+        net.run_all_forward()
 
     def backward(self, net: Net) -> None:
         """See :meth:`Net.backward_pass`."""

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from netspec.backends.numpy_ops import NumpyOps
 
-Launch = Callable[[], None]
+Launch = tuple[Callable[..., None], tuple[Any, ...]]
 Operation = TypeVar("Operation", bound=Callable[..., Any])
 
 
@@ -48,7 +48,7 @@ def note(once: bool, launch: Callable[..., None], *args: Any) -> None:
         once: what depends on parameters alone is launched.
     """
     if _recording.launched is not None and not (once and _recording.frozen):
-        _recording.launched.append(partial(launch, *args))
+        _recording.launched.append((launch, args))
     launch(*args)
 
 
@@ -82,7 +82,7 @@ class Fallback(NumpyOps):
 
     def recorded(
         self, work: Callable[[Any], None], frozen: bool = False
-    ) -> Launch | None:
+    ) -> Callable[[], None] | None:
         """See :meth:`RepetitionOps.recorded`."""
         _recording.launched, _recording.is_complete = [], True
         _recording.frozen = frozen
@@ -95,8 +95,8 @@ class Fallback(NumpyOps):
 
 
 def _launch_all(launched: list[Launch]) -> None:
-    for launch in launched:
-        launch()
+    for launch, args in launched:
+        launch(*args)
 
 
 def _spoiling(reference: Callable[..., Any]) -> Callable[..., Any]:

@@ -70,7 +70,7 @@ def _launch(
     work: int,
     blas: bool,
 ) -> None:
-    helpers = min(count(), tasks, 1 + work // LEAST_WORK) - 1
+    helpers = min(_count, tasks, 1 + work // LEAST_WORK) - 1
     space = buffer("workspace", workspace)
     if blas:
         with _BLAS.single_threaded():
