@@ -28,6 +28,7 @@ __all__ = ["backward_data", "backward_weights", "forward"]
 # From so many taps on, and for so many positions: turned weights and turned outputs are
 # little then beside the sums.
 TAPS, POSITIONS = 128, 256
+FEW = 7 * WIDTH  # positions that leave vectors unfilled
 FILLED = 0.8  # of the vectors that filters lie in, at least
 
 
@@ -48,11 +49,12 @@ def forward(
 def _gathers(geo: ConvolutionGeometry) -> bool:
     """Whether filters rather than positions lie in vectors.
 
-    A few positions would not fill them, and weights are read once then.
+    A few positions would not fill them, and weights are read once then.  Of more,
+    every worker would have to read what the others have written.
     """
-    each = geo.filters // geo.group
-    if of_outputs(geo).regions == 1:
+    each, many = geo.filters // geo.group, geo.batch * count(geo.output)
+    if many <= FEW and of_outputs(geo).regions == 1:
         return each >= WIDTH
-    is_large = geo.batch * count(geo.output) >= POSITIONS and geo.taps >= TAPS
+    is_large = many >= POSITIONS and geo.taps >= TAPS
     is_filled = each >= FILLED * WIDTH * -(-each // WIDTH)
     return is_large and is_filled and count(geo.kernel) > 1
