@@ -44,6 +44,7 @@ CHUNK_VALUES = 1 << 21  # of a chunk's columns: the cache that cores share
 CHUNK = 10 * WIDEST  # vectors of positions of a chunk, at most
 PARTED = 8  # vectors of positions from which on a chunk is two parts
 CHUNK_TAPS = 128  # taps that one task unfolds, about
+EFFORT = 8  # multiply-adds that take as long as unfolding a value
 
 
 def convolve(
@@ -120,7 +121,8 @@ def _by_chunk(
             parts = 1 if ends[1] == last else 2
             share(
                 _unfold, parts * -(-channels // some), x, g, columns, layout, ends,
-                y.shape[3], some, f, workspace=stage, work=geo.taps * (last - first),
+                y.shape[3], some, f, workspace=stage,
+                work=EFFORT * geo.taps * (last - first),
             )  # fmt: skip
             share(
                 _filters, parts * -(-filters // block), x, w, g, columns, layout, y,

@@ -12,10 +12,13 @@ from netspec.backends.base import ConvolutionGeometry
 from netspec.backends.cpu import lanes
 from netspec.backends.cpu.frame import Array, Frame, frame, image, planes
 from netspec.backends.cpu.lines import address, copy
-from netspec.backends.cpu.threads import buffer, claim, share
+from netspec.backends.cpu.pieces import over
+from netspec.backends.cpu.threads import buffer, claim
 from netspec.backends.cpu.vectors import FLOAT_BYTES, WIDTH, Emitter, Value, emitted
 from netspec.compiled import njit
 from netspec.shapes import count
+
+EFFORT = 2  # multiply-adds that take as long as passing over an input
 
 _ADDRESS, _COUNT = types.uintp, types.intp
 
@@ -55,28 +58,41 @@ def _shaped(some: Array, geo: ConvolutionGeometry) -> Array:
 
 
 def _share(kernel, x: Array, some: Array, f: Frame) -> None:  # type: ignore[no-untyped-def]
-    share(kernel, x.shape[0] * x.shape[1] * x.shape[2], x, some, f, work=x.size)
+    channels, size = count(x.shape[:3]), count(x.shape[3:])
+    over(kernel, channels, size, x, some, f, effort=EFFORT)
 
 
 @njit(nogil=True, cache=True)
-def _pick(counter, tasks, workspace, x, some, f):  # type: ignore[no-untyped-def]
-    """One task is one channel of one image."""
+def _pick(counter, tasks, workspace, group, x, some, f):  # type: ignore[no-untyped-def]
+    """*group* channels a task."""
     task = claim(counter)
     while task < tasks:
-        image, c = divmod(task, x.shape[2])
-        n, g = divmod(image, x.shape[1])
-        source, target = x[n, g, c], some[n, g, c]
-        rows, wide = target.shape[1:]
-        apart = f.stride_h * source.shape[2]
-        for d in range(target.shape[0]):
-            start, to = address(source[d * f.stride_d], 0), address(target[d], 0)
-            if f.stride_w == 2:
-                take_even((start, apart, source.shape[2], to, wide, rows))
-            else:
-                for h in range(rows):
-                    line = start + h * apart * FLOAT_BYTES
-                    copy((line, f.stride_w, to + h * wide * FLOAT_BYTES, wide))
+        for plane in range(task * group, min((task + 1) * group, _planes(x))):
+            source, target = _plane(x, plane), _plane(some, plane)
+            rows, wide = target.shape[1:]
+            apart = f.stride_h * source.shape[2]
+            for d in range(target.shape[0]):
+                start, to = address(source[d * f.stride_d], 0), address(target[d], 0)
+                if f.stride_w == 2:
+                    take_even((start, apart, source.shape[2], to, wide, rows))
+                else:
+                    for h in range(rows):
+                        line = start + h * apart * FLOAT_BYTES
+                        copy((line, f.stride_w, to + h * wide * FLOAT_BYTES, wide))
         task = claim(counter)
+
+
+@njit(inline="always")
+def _planes(x):  # type: ignore[no-untyped-def]
+    return x.shape[0] * x.shape[1] * x.shape[2]
+
+
+@njit(inline="always")
+def _plane(x, number):  # type: ignore[no-untyped-def]
+    """One channel of one image."""
+    image, c = divmod(number, x.shape[2])
+    n, g = divmod(image, x.shape[1])
+    return x[n, g, c]
 
 
 @emitted(_ADDRESS, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, apart=True)
@@ -105,19 +121,17 @@ def take_even(
 
 
 @njit(nogil=True, cache=True)
-def _place(counter, tasks, workspace, x, some, f):  # type: ignore[no-untyped-def]
-    """One task is one channel of one image."""
+def _place(counter, tasks, workspace, group, x, some, f):  # type: ignore[no-untyped-def]
+    """*group* channels a task."""
     task = claim(counter)
     while task < tasks:
-        image, c = divmod(task, x.shape[2])
-        n, g = divmod(image, x.shape[1])
-        source, target = some[n, g, c], x[n, g, c]
-        for d in range(target.shape[0]):
-            for h in range(target.shape[1]):
-                for w in range(target.shape[2]):
-                    target[d, h, w] = 0
-                if d % f.stride_d == 0 and h % f.stride_h == 0:
-                    line = source[d // f.stride_d, h // f.stride_h]
-                    for w in range(line.size):
-                        target[d, h, w * f.stride_w] = line[w]
+        for plane in range(task * group, min((task + 1) * group, _planes(x))):
+            source, target = _plane(some, plane), _plane(x, plane)
+            for d in range(target.shape[0]):
+                for h in range(target.shape[1]):
+                    target[d, h] = 0
+                    if d % f.stride_d == 0 and h % f.stride_h == 0:
+                        line = source[d // f.stride_d, h // f.stride_h]
+                        for w in range(line.size):
+                            target[d, h, w * f.stride_w] = line[w]
         task = claim(counter)
