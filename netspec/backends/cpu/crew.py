@@ -58,6 +58,7 @@ class Crew:
         self.naps: SimpleQueue[None] = SimpleQueue()  # what is put in wakes a helper
         self.woken = 0
         self.spaces: list[np.ndarray] = []  # of each helper
+        self.room = 0  # values of the smallest of them
         self.places: list[np.ndarray] = []  # where each finds the address of its space
         self.patience = 0  # looks at a box in WATCH seconds
         self.threads: list[threading.Thread] = []
@@ -73,10 +74,12 @@ class Crew:
             kernel(box, tasks, space, *args)
             return
         try:
-            self._prepare(helpers, space.size)
+            if helpers > len(self.spaces) or space.size > self.room:
+                self._prepare(helpers, space.size)
             self._run(kernel, tasks, space, args, helpers)
         finally:
-            self._forget_large()
+            if self.room > LASTING:
+                self._forget_large()
             self.lock.release()
 
     def _run(
@@ -118,11 +121,11 @@ class Crew:
             if space.size < size:
                 self.spaces[i] = aligned(size)
                 self.places[i][0] = self.spaces[i].ctypes.data
+        self.room = min(space.size for space in self.spaces)
 
     def _forget_large(self) -> None:
-        for i, space in enumerate(self.spaces):
-            if space.size > LASTING:
-                self.spaces[i] = aligned(0)
+        self.spaces = [aligned(0) for _ in self.spaces]
+        self.room = 0
 
     def _add_helper(self) -> None:
         place = np.zeros(1, np.int64)

@@ -108,6 +108,7 @@ def _spoiling(reference: Callable[..., Any]) -> Callable[..., Any]:
     return operation
 
 
+_NOTHING = {"use", "mark", "seconds"}  # nothing is done to arrays
 for _name, _operation in getmembers(NumpyOps, isfunction):
-    if not _name.startswith("_") and _name not in vars(Fallback):
+    if not _name.startswith("_") and _name not in _NOTHING | vars(Fallback).keys():
         setattr(Fallback, _name, _spoiling(_operation))
