@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
 from netspec.backends import open_device
 from netspec.backends.base import ConvolutionGeometry as Geometry
 from netspec.backends.base import LrnWindow
-from netspec.backends.cpu import CpuOps, scratch
+from netspec.backends.cpu import CpuOps, scratch, threads
 from netspec.random import Key
 from tests.backends.convolution_cases import CASES, Arrays
 
@@ -105,3 +107,23 @@ def test_an_error_ends_a_recording():
     again = ops.recorded(lambda ops: ops.add(x, x, x))
     again()
     np.testing.assert_array_equal(x, 4)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_other_workers_do_the_same(workers, busy):
+    a, geo, before = (
+        Arrays(LARGE["winograd"], np.float32),
+        LARGE["winograd"],
+        threads.count(),
+    )
+    again = CpuOps().recorded(
+        lambda ops: ops.convolution_forward(a.x, a.w, a.b, a.y, geo)
+    )
+    asked = a.y.copy()
+    a.y[...] = 0
+    with threads.crew().lock if busy else nullcontext():
+        threads.set_count(workers)
+        again()
+        threads.set_count(before)
+    np.testing.assert_array_equal(a.y, asked)

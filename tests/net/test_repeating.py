@@ -147,17 +147,17 @@ def test_a_frozen_net_sees_what_it_loads(tmp_path):
 
 def test_a_frozen_net_launches_less(monkeypatch):
     launched = []
-    run = threads.Crew.run
+    run_all = threads.Crew.run_all
 
-    def listening(self, kernel, *args):
-        launched.append(kernel.__name__)
-        run(self, kernel, *args)
+    def listening(self, launches, alone):
+        launched.extend(launch.kernel.__name__ for launch in launches)
+        run_all(self, launches, alone)
 
     nets = [net_of(CpuOps(), "test", True, frozen=frozen) for frozen in (True, False)]
     for net in nets:
         for _ in range(3):
             net.forward(x=np.ones((4, 3, 12, 12), "f"))
-    monkeypatch.setattr(threads.Crew, "run", listening)
+    monkeypatch.setattr(threads.Crew, "run_all", listening)
     found = []
     for net in nets:
         launched.clear()
@@ -165,4 +165,4 @@ def test_a_frozen_net_launches_less(monkeypatch):
         found.append((sorted(launched), prob))
     (less, mine), (more, theirs) = found
     np.testing.assert_array_equal(mine, theirs)
-    assert sorted([*less, "_divide", "_fill", "_fill", "_fill"]) == more
+    assert sorted([*less, "_divide", "_fill", "_fill", "_fill"]) == sorted(more)

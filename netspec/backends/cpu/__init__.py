@@ -13,10 +13,10 @@ from netspec.backends.cpu.lrn import CpuLrnOps
 from netspec.backends.cpu.memory import CpuMemoryOps
 from netspec.backends.cpu.pooling import CpuPoolingOps
 from netspec.backends.cpu.prelu import CpuPReluOps
-from netspec.backends.cpu.recording import Fallback
 from netspec.backends.cpu.reduction import CpuReductionOps
 from netspec.backends.cpu.regions import CpuRegionOps
 from netspec.backends.cpu.relatives import CpuRelativesOps
+from netspec.backends.cpu.repetition import Fallback
 from netspec.backends.cpu.selection import CpuSelectionOps
 from netspec.backends.cpu.softmax import CpuSoftmaxOps
 from netspec.backends.cpu.stochastic_pooling import CpuStochasticPoolingOps

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,6 +47,23 @@ NAP = 50e-6  # seconds between two looks at a helper that is late
 Kernel = Any
 
 
+class Ready(NamedTuple):
+    """A launch for which nothing needs to be looked up any more."""
+
+    kernel: Kernel
+    tasks: int
+    space: np.ndarray
+    args: tuple[Any, ...]
+    helpers: int
+
+
+def compiled_for(kernel: Kernel, *args: Any) -> Kernel:
+    """What a kernel calls with such arguments, which does not look at their types."""
+    kinds = tuple(kernel.typeof_pyval(each) for each in args)
+    found = kernel.overloads.get(kinds)
+    return found.entry_point if found else kernel
+
+
 class Crew:
     """Helpers, which start when first needed, and the box that they watch.
 
@@ -60,6 +78,7 @@ class Crew:
         self.spaces: list[np.ndarray] = []  # of each helper
         self.room = 0  # values of the smallest of them
         self.places: list[np.ndarray] = []  # where each finds the address of its space
+        self.settled: Kernel = _settled
         self.patience = 0  # looks at a box in WATCH seconds
         self.threads: list[threading.Thread] = []
         self.ended = False
@@ -74,20 +93,43 @@ class Crew:
             kernel(box, tasks, space, *args)
             return
         try:
-            if helpers > len(self.spaces) or space.size > self.room:
-                self._prepare(helpers, space.size)
+            self._make_ready(helpers, space.size)
             self._run(kernel, tasks, space, args, helpers)
         finally:
             if self.room > LASTING:
                 self._forget_large()
             self.lock.release()
 
+    def run_all(self, launches: Iterable[Ready], alone: np.ndarray) -> None:
+        """Run kernels one after the other.
+
+        Args:
+            alone: a box of ALONE words, for those without helpers.
+        """
+        shared = not self.ended and self.lock.acquire(blocking=False)
+        try:
+            for kernel, tasks, space, args, helpers in launches:
+                if helpers < 1 or not shared:
+                    alone[CLAIMED], alone[TASKS] = 0, tasks
+                    kernel(alone, tasks, space, *args)
+                else:
+                    self._make_ready(helpers, space.size)
+                    self._run(kernel, tasks, space, args, helpers)
+        finally:
+            if shared:
+                self.lock.release()
+
+    def _make_ready(self, helpers: int, size: int) -> None:
+        if helpers > len(self.spaces) or size > self.room:
+            self._prepare(helpers, size)
+
     def _run(
         self, kernel: Kernel, tasks: int, space: np.ndarray, args: Any, helpers: int
     ) -> None:
         self.box[CLAIMED], self.box[TASKS] = 0, tasks
         self.box[WANTED] = helpers
-        self._wake()
+        if self.box[SLEPT] > self.woken:
+            self._wake()
         try:
             kernel(self.box, tasks, space, *args)
         finally:
@@ -104,7 +146,7 @@ class Crew:
     def _settle(self) -> None:
         """Wait for those who joined, whatever happens: they use the arguments."""
         interrupted = None
-        while not _settled(self.box, self.patience):
+        while not self.settled(self.box, self.patience):
             try:
                 time.sleep(NAP)
             except KeyboardInterrupt as error:
@@ -115,6 +157,7 @@ class Crew:
     def _prepare(self, helpers: int, size: int) -> None:
         if not self.patience:
             self.patience = _looks_in(WATCH)
+            self.settled = compiled_for(_settled, self.box, self.patience)
         while len(self.spaces) < helpers:
             self._add_helper()
         for i, space in enumerate(self.spaces):

@@ -24,14 +24,14 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
 from netspec.backends.cpu.boarding import claim
 from netspec.backends.cpu.crew import Crew
-from netspec.backends.cpu.recording import note
+from netspec.backends.cpu.recording import Launch, note
 from netspec.backends.cpu.scratch import buffer
 from netspec.errors import UsageError
 
@@ -59,24 +59,26 @@ def share(
         blas: whether *kernel* calls BLAS, whose own threads must rest meanwhile.
         once: whether parameters alone decide what it computes, which nobody overwrites.
     """
-    note(once, _launch, kernel, tasks, args, workspace, work, blas)
-
-
-def _launch(
-    kernel: Callable[..., None],
-    tasks: int,
-    args: tuple[Any, ...],
-    workspace: int,
-    work: int,
-    blas: bool,
-) -> None:
-    helpers = min(_count, tasks, 1 + work // LEAST_WORK) - 1
-    space = buffer("workspace", workspace)
-    if blas:
-        with _BLAS.single_threaded():
-            _CREW.run(kernel, tasks, space, args, helpers)
-    else:
+    launch = Launch(kernel, tasks, args, workspace, work, blas)
+    note(launch, once)
+    space, helpers = buffer("workspace", workspace), helpers_of(launch)
+    with resting(blas):
         _CREW.run(kernel, tasks, space, args, helpers)
+
+
+def resting(blas: bool) -> AbstractContextManager[None]:
+    """While this is entered, threads of BLAS's own rest, if kernels call *blas*."""
+    return _BLAS.single_threaded() if blas else _NOTHING
+
+
+def helpers_of(launch: Launch) -> int:
+    """Workers, beside the thread that launches, that are worth their while."""
+    return min(_count, launch.tasks, 1 + launch.work // LEAST_WORK) - 1
+
+
+def crew() -> Crew:
+    """The helpers of this process."""
+    return _CREW
 
 
 def count() -> int:
@@ -158,6 +160,7 @@ def _start_afresh() -> None:
 _HAS_AFFINITY = hasattr(os, "sched_getaffinity")  # not on macOS
 _CREW = Crew()
 _BLAS = _Blas()
+_NOTHING = nullcontext()
 _count = default_count()
 atexit.register(lambda: _CREW.end())
 if hasattr(os, "register_at_fork"):
