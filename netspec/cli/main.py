@@ -73,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _tell_of_compiling() -> None:
     """Say what takes time, the first time a kernel is used on a machine."""
     what = "netspec: compiling kernels for this machine, once: about"
-    print(f"{what} {COMPILING_SECONDS} s of processor time.", file=sys.stderr)
+    # In one piece: another rank may say it at the same moment.
+    sys.stderr.write(f"{what} {COMPILING_SECONDS} s of processor time.\n")
 
 
 def _show_warning(
