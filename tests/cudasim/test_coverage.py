@@ -11,6 +11,8 @@ INHERITED = {
     # Nothing but calls of operations that are the device's own.
     "convolution_backward",
     "deconvolution_backward",
+    # Every pass asks for its operations anew.
+    "recorded",
 }
 
 
