@@ -81,20 +81,6 @@ class CpuConvolutionOps(ConvolutionOps):
         return geo.group == 1 and geo.filters >= ROWS and _products(geo) > SLIVER
 
     @launches
-    def convolution_backward(
-        self,
-        x: Array,
-        w: Array,
-        dy: Array,
-        dx: Array | None,
-        dw: Array | None,
-        db: Array | None,
-        geo: ConvolutionGeometry,
-    ) -> None:
-        """See :meth:`ConvolutionOps.convolution_backward`."""
-        ConvolutionOps.convolution_backward(self, x, w, dy, dx, dw, db, geo)
-
-    @launches
     def convolution_backward_data(
         self, dy: Array, w: Array, dx: Array, geo: ConvolutionGeometry
     ) -> None:

@@ -117,12 +117,6 @@ def multiply_meanwhile(emit: Emitter, *args: Value) -> None:
     _store(emit, _sums(emit, VECTORS, *args), *args[5:7])
 
 
-@emitted(*_PRODUCT, *_MEANWHILE, apart=True)
-def multiply_half_meanwhile(emit: Emitter, *args: Value) -> None:
-    """The same for the first WIDTH of the LANES, with the same sums."""
-    _store(emit, _sums(emit, 1, *args), *args[5:7])
-
-
 @emitted(*_PRODUCT, *_MEANWHILE, types.boolean, *_FINISH, apart=True)
 def multiply_outputs(emit: Emitter, *args: Value) -> None:
     """a b, or c + a b, of WIDEST vectors: to c, or finished as outputs of ROWS filters.

@@ -14,7 +14,7 @@ from typing import Any
 from netspec.backends.cpu import threads
 from netspec.backends.cpu.boarding import ALONE, new_box
 from netspec.backends.cpu.crew import Ready, compiled_for
-from netspec.backends.cpu.recording import Launch, record, spoil
+from netspec.backends.cpu.recording import Launch, launches, record, spoil
 from netspec.backends.numpy_ops import NumpyOps
 
 
@@ -82,6 +82,9 @@ def _spoiling(reference: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _NOTHING = {"use", "mark", "seconds"}  # nothing is done to arrays
+_CALLS = {"convolution_backward", "deconvolution_backward"}  # of other operations
 for _name, _operation in getmembers(NumpyOps, isfunction):
-    if not _name.startswith("_") and _name not in _NOTHING | vars(Fallback).keys():
+    if _name in _CALLS:
+        setattr(Fallback, _name, launches(_operation))
+    elif not _name.startswith("_") and _name not in _NOTHING | vars(Fallback).keys():
         setattr(Fallback, _name, _spoiling(_operation))
